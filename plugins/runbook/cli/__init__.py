@@ -1,0 +1,123 @@
+"""The command line: one file a sub-command, imported only when it is the one that was asked for."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+
+from runbook import __version__
+from runbook.errors import RunbookError
+
+#: Every sub-command and its line of help; module `cli/<name>.py` has `arguments(parser)` and `run(arguments)`.
+COMMANDS = {
+    "list": "the runbooks that can be found from here",
+    "show": "what a runbook does, asks for and needs, and its exact commands",
+    "run": "run runbooks and say what they see",
+    "lab": "a shell inside a system that was built, or broken, on purpose",
+    "record": "save real output as a sample",
+    "check": "lint definitions, helpers, samples and notes",
+    "test": "replay every sample, and run every lab, against its expectations",
+    "doctor": "which tools and rights are missing here, and what brings them",
+    "schema": "the JSON Schema of runbook.yaml, for editors",
+    "completion": "the completion script for your shell",
+}
+
+EXAMPLES = """\
+examples:
+  runbook list                                   what there is
+  runbook run lvm-inspect                        look at this host
+  runbook run lvm-inspect --plan                 the exact commands, run nothing
+  runbook run lvm-inspect --lab thin-pool-full   look at a system that is broken on purpose
+
+exit status: 0 ok, 1 warning, 2 critical, 3 unknown or could not run, 64 wrong usage or a broken definition,
+130 interrupted
+"""
+
+#: sysexits.h EX_IOERR: the result could not be written where it should go.
+EX_IOERR = 74
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with this program's exit status for wrong usage, and the examples kept as they are written."""
+
+    def __init__(self, **options: object) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **options)  # type: ignore[arg-type]
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.print_usage(sys.stderr)
+        self.exit(64, f"runbook: {message}\n    {self.prog} --help shows how it is meant\n")
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the command line; gives the exit status."""
+    _reopen_standard_streams()
+    try:
+        return _main(sys.argv[1:] if words is None else words)
+    except RunbookError as error:
+        print(f"runbook: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Who read our output has seen enough (`| head -1`). Python would complain once more while it shuts down.
+        _discard_output()
+        return 141
+    except OSError as error:
+        if error.filename is None:
+            print(f"runbook: the result could not be written: {error.strerror}", file=sys.stderr)
+            _discard_output()
+            return EX_IOERR
+        print(f"runbook: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 3
+
+
+def _main(words: list[str]) -> int:
+    parser = build(words)
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+    arguments = parser.parse_args(words)
+    if arguments.command is None:
+        parser.print_help()
+        return 64
+    status: int = import_module(f"runbook.cli.{arguments.command}").run(arguments)
+    sys.stdout.flush()
+    return status
+
+
+def build(words: list[str]) -> Parser:
+    """The parser, with the arguments of the one sub-command that these words ask for (of all, to complete a word)."""
+    parser = Parser(prog="runbook", description="Notes that run: what this host says, why, and what to do.", epilog=EXAMPLES)
+    parser.add_argument("--version", action="version", version=f"runbook {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, help=text)
+        if name in words or "_ARGCOMPLETE" in os.environ:
+            module = import_module(f"runbook.cli.{name}")
+            command.description, command.epilog = module.__doc__, getattr(module, "EXAMPLES", None)
+            module.arguments(command)
+    return parser
+
+
+def _reopen_standard_streams() -> None:
+    """Fill closed descriptors 0 to 2, or the first file that is opened would be taken for one of them."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
+    for stream in (sys.stdout, sys.stderr):
+        # Facts are UTF-8 whatever the locale says; a terminal that cannot show a sign gets a question mark.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _discard_output() -> None:
+    sys.stdout = open(os.devnull, "w")
+    os.dup2(sys.stdout.fileno(), 1)

@@ -1,0 +1,68 @@
+"""Arguments and answers that several sub-commands share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TextIO
+
+from runbook.errors import UsageError
+from runbook.model import Runbook, Scenario
+
+
+def name_argument(parser: argparse.ArgumentParser, count: str | None = None) -> None:
+    """NAME, one or (by argparse's nargs) several runbooks, completed from the catalog."""
+    action = parser.add_argument("names" if count else "name", metavar="NAME", nargs=count, help="a runbook's name")
+    action.completer = lambda **_: [entry.name for entry in _entries()]  # type: ignore[attr-defined]
+
+
+def scenario_completer(parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    """The labs of the runbook named before."""
+    wanted = [getattr(parsed_args, "name", None), *(getattr(parsed_args, "names", None) or [])]
+    return [lab.id for entry in _entries() if entry.name in wanted for lab in entry.load().labs]
+
+
+def _entries():  # type: ignore[no-untyped-def]
+    from runbook.catalog import entries
+
+    return entries(os.getcwd())
+
+
+def set_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], dest="given", help="a parameter's value; repeatable"
+    )
+
+
+def given_values(pairs: list[str]) -> dict[str, str]:
+    """The values of all --set; raises UsageError for a word that is no pair."""
+    values = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--set {pair}: not KEY=VALUE\n    for example --set thin-warning=70")
+        values[key] = value
+    return values
+
+
+def chosen_lab(runbook: Runbook, name: str) -> Scenario:
+    """The lab of this id; raises UsageError with those there are."""
+    for scenario in runbook.labs:
+        if scenario.id == name:
+            return scenario
+    known = ", ".join(scenario.id for scenario in runbook.labs)
+    raise UsageError(f"{runbook.name} has no lab called `{name}`\n    " + (f"it has: {known}" if known else "it has none"))
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Whether to colour: a terminal that can, and nobody who said NO_COLOR (no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def ask(question: str) -> bool:
+    """Ask the person at the terminal; False when there is none."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -1,0 +1,108 @@
+"""What a person sees while a run is under way: each step starting and ending, with its time, on stderr."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from typing import TextIO
+
+from runbook.executors.schedule import Ended, Event, Started
+from runbook.model import Capture, Command, Ending, Output
+from runbook.renderers.plain import duration
+
+#: Seconds between two drawings of the same block.
+REDRAW_SECONDS = 0.1
+#: What an interactive command may do to the person's screen: text, colours, and moving within the line.
+_NEUTRAL = re.compile(r"(\x1b\[[\d;]*m)|\x1b(?:\[[0-?]*[ -/]*[@-~]?|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?|[\x00-\x06\x0b-\x0c\x0e-\x1f\x7f-\x9f]")
+
+
+class Progress:
+    """One block of lines redrawn in place on a terminal; elsewhere a plain line as each step ends, in their order."""
+
+    def __init__(self, commands: tuple[Command, ...], quiet: bool, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._quiet = quiet
+        self._live = self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._order = [command.step for command in commands]
+        self._terminals = {command.step for command in commands if command.terminal}
+        self._begun: dict[str, float] = {}
+        self._ended: dict[str, Capture] = {}
+        self._printed = 0
+        self._drawn = 0
+        self._drawn_at = 0.0
+
+    def note(self, text: str) -> None:
+        """One line about the run as a whole."""
+        if not self._quiet:
+            print(text, file=self._stream, flush=True)
+
+    def event(self, event: Event) -> None:
+        """Take in what happened, and show it."""
+        if isinstance(event, Started):
+            self._begun[event.command.step] = time.monotonic()
+            if event.command.step in self._terminals:
+                self._show(force=True)
+                self._drawn = 0
+        elif isinstance(event, Ended):
+            self._ended[event.capture.step] = event.capture
+        elif event.step in self._terminals:
+            self._pass_on(event)
+            return
+        if not self._quiet:
+            self._show(force=not isinstance(event, Output))
+
+    def _pass_on(self, output: Output) -> None:
+        """What an interactive command says goes to the person as it comes, `--quiet` or not: it may be a question."""
+        text = output.data.decode("utf-8", "replace")
+        self._stream.write(_NEUTRAL.sub(lambda match: match[1] or "", text))
+        self._stream.flush()
+
+    def _show(self, force: bool) -> None:
+        if self._live:
+            if force or time.monotonic() - self._drawn_at >= REDRAW_SECONDS:
+                self._draw()
+        else:
+            self._print_ended()
+
+    def _print_ended(self) -> None:
+        """Steps may end in any order; they are told in the order of the runbook."""
+        while self._printed < len(self._order) and self._order[self._printed] in self._ended:
+            capture = self._ended[self._order[self._printed]]
+            if capture.ending is not Ending.SKIPPED:
+                print(f"{capture.step}: {_how(capture)}", file=self._stream, flush=True)
+            self._printed += 1
+
+    def _draw(self) -> None:
+        self._drawn_at = time.monotonic()
+        lines = [line for step in self._order if (line := self._line(step))]
+        lines = lines[-(self._height() - 1) :]
+        up = f"\x1b[{self._drawn}F" if self._drawn else ""
+        self._stream.write(up + "".join(f"\x1b[2K{line}\n" for line in lines))
+        self._stream.flush()
+        self._drawn = len(lines)
+
+    def _height(self) -> int:
+        try:
+            return max(2, os.get_terminal_size(self._stream.fileno()).lines)
+        except OSError:
+            return 24
+
+    def _line(self, step: str) -> str:
+        capture = self._ended.get(step)
+        if capture is not None:
+            return "" if capture.ending is Ending.SKIPPED else f"  {_sign(capture)} {step}: {_how(capture)}"
+        if step in self._begun:
+            return f"  … {step}: {duration(time.monotonic() - self._begun[step])}"
+        return ""
+
+
+def _sign(capture: Capture) -> str:
+    return "·" if capture.succeeded else "!"
+
+
+def _how(capture: Capture) -> str:
+    if capture.ending is Ending.EXITED:
+        return f"exited {capture.exit_code} in {duration(capture.seconds)}"
+    return f"{capture.ending} ({capture.detail.partition(';')[0]})" if capture.detail else str(capture.ending)

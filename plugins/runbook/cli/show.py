@@ -1,0 +1,84 @@
+"""Show what a runbook does, asks for and needs, and its exact commands; runs nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+from collections.abc import Iterator
+
+from runbook.catalog import find
+from runbook.cli.options import name_argument
+from runbook.model import Effect, Runbook, Step
+from runbook.renderers.json import plain
+from runbook.renderers.text import wrap
+
+EXAMPLES = "examples:\n  runbook show lvm-inspect\n  runbook show lvm-inspect --format json"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    name_argument(parser)
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    entry = find(arguments.name, os.getcwd())
+    runbook = entry.load()
+    if arguments.format == "json":
+        document = plain(runbook)
+        assert isinstance(document, dict)
+        document["findings"] = dict(runbook.findings)
+        document["packages"] = {command: dict(names) for command, names in runbook.packages}
+        print(json.dumps({**document, "origin": entry.origin}, indent=2, ensure_ascii=False))
+    else:
+        print("\n".join([*_lines(runbook), "", f"from {entry.folder} ({entry.origin})"]))
+    return 0
+
+
+def _lines(runbook: Runbook) -> Iterator[str]:
+    yield f"{runbook.name}: {runbook.title}"
+    yield from wrap(runbook.summary, "  ")
+    if runbook.parameters:
+        yield from ("", "parameters (--set NAME=VALUE)")
+        for parameter in runbook.parameters:
+            default = "" if parameter.default is None else f", default {parameter.default}"
+            choices = f" of {', '.join(parameter.choices)}" if parameter.choices else ""
+            yield from wrap(f"{parameter.name} ({parameter.type}{choices}{default}): {parameter.help}", "      ", "  ")
+    yield from ("", "steps")
+    for step in runbook.steps:
+        yield from _step(step)
+    if runbook.findings:
+        yield from ("", "findings")
+        for code, text in runbook.findings:
+            yield from wrap(f"{code}: {text}", "      ", "  ")
+    if runbook.labs:
+        yield from ("", "labs (--lab NAME)")
+        yield from (f"  {lab.id} ({lab.kind}): {lab.title}" for lab in runbook.labs)
+    if runbook.references:
+        yield from ("", "references")
+        yield from (f"  {reference.title} {reference.url}".rstrip() for reference in runbook.references)
+
+
+def _step(step: Step) -> Iterator[str]:
+    yield f"  {step.id}: {step.title}"
+    yield f"      {shlex.join(step.argv)}"
+    yield f"      {'; '.join(requirements(step))}"
+    if step.undo:
+        yield f"      undo: {shlex.join(step.undo)}"
+
+
+def requirements(step: Step) -> list[str]:
+    """What the step does and needs, in words."""
+    needs = step.needs
+    words = ["CHANGES THIS HOST, asks first" if step.effect is Effect.CHANGE else "reads only"]
+    words += ["needs root"] if needs.root else []
+    words += [f"needs CAP_{name.upper()}" for name in needs.capabilities]
+    words += ["uses the network"] if needs.network else []
+    words += ["interactive"] if step.terminal else []
+    words += [f"after {', '.join(step.after)}"] if step.after else []
+    if step.when and step.when.step:
+        words.append(f"only if {step.when.step} {'failed' if step.when.failed else 'exited 0'}")
+    if step.when and step.when.parameter:
+        words.append(f"only with --set {step.when.parameter}=…")
+    return [*words, f"at most {step.timeout:g} s"]

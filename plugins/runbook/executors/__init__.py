@@ -1,0 +1,1 @@
+"""The only room that starts commands: one contract, one file a kind."""

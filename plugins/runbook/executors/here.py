@@ -1,0 +1,71 @@
+"""What this host and this user can do: find a program, hold a right, say which host it is."""
+
+from __future__ import annotations
+
+import os
+import shlex
+
+from runbook.model import Capture, Command, Ending, Host, Needs
+
+#: Linux capability names by their bit (linux/capability.h), without `cap_`.
+CAPABILITIES = (
+    "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service "
+    "net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin "
+    "sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease audit_write audit_control setfcap mac_override "
+    "mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore"
+).split()
+
+
+def find(program: str, path: str) -> str | None:
+    """The file that `program` names on this search path (or is, when it has a slash), executable or not; else None."""
+    if "/" in program:
+        return program if os.path.exists(program) else None
+    found = [file for folder in path.split(":") if os.path.isfile(file := os.path.join(folder, program))]
+    return next((file for file in found if os.access(file, os.X_OK)), found[0] if found else None)
+
+
+def missing_right(needs: Needs) -> str | None:
+    """The right of `needs` that this process lacks, in words, or None."""
+    if needs.root and os.geteuid() != 0:
+        return "root"
+    held = _effective_capabilities()
+    for name in needs.capabilities:
+        if name not in held:
+            return f"the capability CAP_{name.upper()}"
+    return None
+
+
+def _effective_capabilities() -> set[str]:
+    with open("/proc/self/status") as file:
+        mask = next(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
+    return {name for bit, name in enumerate(CAPABILITIES) if mask >> bit & 1}
+
+
+def refuse(command: Command) -> Capture | None:
+    """The Capture of a command that cannot even be started here, or None when it can."""
+    path = dict(command.environment).get("PATH", os.defpath)
+    for name in (command.argv[0], *command.needs.commands):
+        if find(name, path) is None:
+            return Capture(command.step, command.argv, Ending.NOT_FOUND, detail=f"{name} is not on {path}")
+    lacking = missing_right(command.needs)
+    if lacking:
+        detail = f"needs {lacking}; this one command: sudo {shlex.join(command.argv)}"
+        return Capture(command.step, command.argv, Ending.NOT_PERMITTED, detail=detail)
+    return None
+
+
+def this_host() -> Host:
+    """The host this process runs on (uname(2), os-release(5))."""
+    names = os.uname()
+    return Host(names.nodename, names.release, _system_name(), names.machine)
+
+
+def _system_name() -> str:
+    for path in ("/etc/os-release", "/usr/lib/os-release"):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                fields = dict(line.rstrip("\n").split("=", 1) for line in file if "=" in line)
+        except OSError:
+            continue
+        return shlex.split(fields.get("PRETTY_NAME", "Linux"))[0]
+    return "Linux"

@@ -1,0 +1,123 @@
+"""The engine's side of the launcher: start a supervised command, order it to end, learn how it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+
+from runbook.errors import ExecutionError
+
+
+class Launcher:
+    """One launcher process, started at the first command and ended by `close`; `start` may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(
+        self,
+        program: str,
+        words: tuple[str, ...],
+        environment: Mapping[str, str],
+        streams: tuple[int, int, int],
+        terminal: bool = False,
+    ) -> Process:
+        """Start `program` with these words as argv and these descriptors as stdin, stdout and stderr.
+
+        The descriptors stay the caller's to close. Raises ExecutionError when the launcher itself is gone.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        request = os.memfd_create("request")
+        try:
+            # In a file and not in the message, which the kernel limits to the socket's buffer.
+            wanted = {
+                "argv": [program],
+                "words": words,
+                "environment": dict(environment),
+                "directory": "/",
+                "terminal": terminal,
+            }
+            os.write(request, json.dumps(wanted).encode())
+            os.lseek(request, 0, os.SEEK_SET)
+            with self._lock:
+                socket.send_fds(self._connection(), [b"start"], [request, *streams, theirs.fileno()])
+        except OSError as error:
+            ours.close()
+            raise ExecutionError(f"the process that starts commands is gone ({error}); run again") from error
+        finally:
+            os.close(request)
+            theirs.close()
+        return Process(ours)
+
+    def _connection(self) -> socket.socket:
+        if self._socket is None:
+            self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            script = os.path.join(os.path.dirname(__file__), "launcher.py")
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", script, str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(),),
+                )
+        return self._socket
+
+    def close(self) -> None:
+        """End the launcher and with it every command that still runs."""
+        if self._socket is not None and self._process is not None:
+            self._socket.close()
+            self._process.wait()
+            self._socket = self._process = None
+
+
+class Process:
+    """A supervised command; `socket` becomes readable when there is news of it."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        #: Its wait status (os.wait) once it has ended.
+        self.status: int | None = None
+        #: The errno with which it could not be started.
+        self.error: int | None = None
+        #: Whether it and everything it started is gone, or was given up.
+        self.gone = False
+
+    def fileno(self) -> int:
+        return self._control.fileno()
+
+    def news(self) -> None:
+        """Take in one message; call it when `fileno` is readable."""
+        try:
+            message = self._control.recv(64)
+        except OSError:
+            message = b""
+        word, _, number = message.partition(b" ")
+        if word == b"status":
+            self.status = int(number)
+        elif word == b"error":
+            self.error = int(number)
+        elif not word:
+            self.gone = True
+
+    def order(self, word: str) -> None:
+        """`term` or `kill` the whole tree; nothing happens when it is gone."""
+        try:
+            self._control.send(word.encode())
+        except OSError:
+            self.gone = True
+
+    def close(self, seconds: float = 2.0) -> None:
+        """Kill what is left and wait until nothing is, at most so long (a process in the kernel's D state stays)."""
+        if not self.gone:
+            self.order("kill")
+        while not self.gone and select.select([self._control], [], [], seconds)[0]:
+            self.news()
+        self._control.close()

@@ -1,0 +1,283 @@
+"""The process that starts commands: a small supervisor around each, so that no descendant outlives its step.
+
+Run as `python -I -S launcher.py FD`, single-threaded and free of the engine's imports, because it forks. FD is a
+SOCK_SEQPACKET socket; each message on it carries five descriptors: a file with the request as JSON
+(`argv`, `environment`, `directory`, `terminal`), the command's stdin, stdout and stderr, and a control socket.
+
+For each request a supervisor is forked. It becomes a child subreaper (prctl(2)), so every orphan of the command becomes
+its child, and it starts the command in a session of its own. On the control socket it says, a message each,
+`started`, then `status N` (a wait status) or `error N` (an errno), and closes it when nothing of the command is left. It
+obeys `term` (SIGTERM to the whole tree) and `kill` (SIGKILL until nothing is left); when the socket closes because whoever
+asked has died, it kills. The launcher does the same when its own socket closes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+TIOCSCTTY = 0x540E
+#: How long to go on killing what does not die (uninterruptible sleep, another user's process), in seconds.
+GIVE_UP_SECONDS = 1.5
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def main(number: int) -> None:
+    """Serve requests until the socket closes, then kill whatever is left."""
+    os.setsid()
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    requests = socket.socket(fileno=number)
+    woken = wake_on_children()
+    supervisors: set[int] = set()
+    while True:
+        ready = readable(requests.fileno(), woken)
+        if woken in ready:
+            os.read(woken, 4096)
+            reap_supervisors(supervisors)
+        if requests.fileno() in ready:
+            message, descriptors, _, _ = socket.recv_fds(requests, 16, 5)
+            if not message:
+                # Supervisors see their own control sockets close; this is for what a killed supervisor left.
+                kill_until_none(GIVE_UP_SECONDS)
+                return
+            supervisors.add(fork_supervisor(requests, descriptors))
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+
+def wake_on_children() -> int:
+    """A descriptor that becomes readable whenever a child ends (select(2) alone does not notice)."""
+    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    return reading
+
+
+def readable(*descriptors: int) -> list[int]:
+    return select.select(descriptors, [], [])[0]
+
+
+def reap_supervisors(supervisors: set[int]) -> None:
+    """Collect ended children; one that died by a signal has left its tree to us, and the tree must go."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        if pid in supervisors:
+            supervisors.discard(pid)
+            if os.WIFSIGNALED(status):
+                kill_all(descendants(os.getpid()) - supervisors - descendants_of(supervisors))
+
+
+def fork_supervisor(requests: socket.socket, descriptors: list[int]) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        requests.close()
+        supervise(*descriptors)
+    finally:
+        os._exit(0)
+
+
+def supervise(request: int, stdin: int, stdout: int, stderr: int, control_number: int) -> None:
+    """Run one command and see it and everything it started to their end."""
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    woken = wake_on_children()
+    control = socket.socket(fileno=control_number)
+    with open(request, "rb") as file:
+        wanted = json.load(file)
+    failed_reading, failed_writing = os.pipe2(os.O_CLOEXEC)
+    supervisor = os.getpid()
+    command = os.fork()
+    if command == 0:
+        become(wanted, (stdin, stdout, stderr), failed_writing, supervisor)
+    for descriptor in (stdin, stdout, stderr, failed_writing):
+        os.close(descriptor)
+    failed = os.read(failed_reading, 16)
+    say(control, b"error " + failed if failed else b"started")
+    watch(control, woken, command)
+
+
+def become(wanted: dict[str, Any], streams: tuple[int, int, int], failed: int, supervisor: int) -> None:
+    """Turn this fresh child into the command; never returns."""
+    try:
+        os.setsid()
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != supervisor:
+            os._exit(127)
+        os.set_inheritable(failed, False)
+        for target, stream in enumerate(lift(streams)):
+            os.dup2(stream, target, inheritable=True)
+        if wanted["terminal"]:
+            # A controlling terminal: its reader sees the end when the session leader ends, not when the last holder does.
+            import fcntl
+
+            fcntl.ioctl(0, TIOCSCTTY, 0)
+        failed = keep_only(failed)
+        reset_signals()
+        os.umask(0o022)
+        os.chdir(wanted["directory"])
+        os.execve(wanted["argv"][0], wanted["words"], wanted["environment"])
+    except OSError as error:
+        os.write(failed, str(error.errno).encode())
+    os._exit(127)
+
+
+def lift(streams: tuple[int, int, int]) -> list[int]:
+    """The same streams on numbers above 2, so that dup2 onto 0, 1 and 2 cannot overwrite one before its turn."""
+    import fcntl
+
+    return [fcntl.fcntl(stream, fcntl.F_DUPFD_CLOEXEC, 10) for stream in streams]
+
+
+def keep_only(failed: int) -> int:
+    """Close every descriptor above 2 but this one, which comes back as number 3."""
+    if failed != 3:
+        os.dup2(failed, 3, inheritable=False)
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 3:
+            # The descriptor that listed the folder is closed by now.
+            with contextlib.suppress(OSError):
+                os.close(int(name))
+    return 3
+
+
+def reset_signals() -> None:
+    """Default dispositions and an empty mask: Python ignores SIGPIPE, and a parent may have ignored anything."""
+    for number in range(1, signal.NSIG):
+        if number not in (signal.SIGKILL, signal.SIGSTOP, 32, 33):
+            with contextlib.suppress(OSError, ValueError):
+                signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def watch(control: socket.socket, woken: int, command: int) -> None:
+    """Report the command's status when it ends, obey orders meanwhile, and leave when nothing is left."""
+    reported = False
+    while True:
+        ready = readable(control.fileno(), woken)
+        if woken in ready:
+            os.read(woken, 4096)
+            left, status = reap(command)
+            if status is not None and not reported:
+                reported = True
+                say(control, b"status %d" % status)
+            if not left:
+                return
+        if control.fileno() in ready:
+            order = hear(control)
+            if order == b"term":
+                send_all(signal.SIGTERM)
+                continue
+            # `kill`, or the asker is gone.
+            status = kill_until_none(GIVE_UP_SECONDS, command)
+            if status is not None and not reported:
+                say(control, b"status %d" % status)
+            return
+
+
+def reap(command: int) -> tuple[bool, int | None]:
+    """Collect ended children: whether any child is left, and the command's wait status if it was among the ended."""
+    found = None
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False, found
+        if pid == 0:
+            return True, found
+        if pid == command:
+            found = status
+
+
+def kill_until_none(seconds: float, command: int = 0) -> int | None:
+    """SIGKILL every descendant, and those that appear meanwhile, until none is left; the command's status if it ended.
+
+    All are stopped first: a tree that forks while it is being killed could otherwise stay ahead.
+    """
+    deadline = time.monotonic() + seconds
+    status = None
+    while True:
+        send_all(signal.SIGSTOP)
+        send_all(signal.SIGKILL)
+        left, ended = reap(command)
+        status = ended if ended is not None else status
+        if not left or time.monotonic() > deadline:
+            return status
+        time.sleep(0.002)
+
+
+def send_all(number: int) -> None:
+    for pid in descendants(os.getpid()):
+        send(pid, number)
+
+
+def kill_all(pids: set[int]) -> None:
+    for pid in pids:
+        send(pid, signal.SIGKILL)
+
+
+def send(pid: int, number: int) -> None:
+    # Gone already, or another user's (a set-user-ID program): nothing we may do.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def descendants_of(roots: set[int]) -> set[int]:
+    found: set[int] = set()
+    for root in roots:
+        found |= descendants(root)
+    return found
+
+
+def descendants(root: int) -> set[int]:
+    """Every living process below this one, by the parent that /proc/PID/stat names (proc(5))."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+                # The name in parentheses may hold anything, blanks and parentheses too: read after the last one.
+                state, parent = file.read().rpartition(b")")[2].split(None, 2)[:2]
+                if state != b"Z":
+                    children.setdefault(int(parent), []).append(int(name))
+    found: set[int] = set()
+    waiting = [root]
+    while waiting:
+        for child in children.get(waiting.pop(), ()):
+            found.add(child)
+            waiting.append(child)
+    return found
+
+
+def say(control: socket.socket, message: bytes) -> None:
+    with contextlib.suppress(OSError):
+        control.send(message)
+
+
+def hear(control: socket.socket) -> bytes:
+    try:
+        return control.recv(16)
+    except OSError:
+        return b""
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

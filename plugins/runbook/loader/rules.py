@@ -1,0 +1,234 @@
+"""What a definition must keep to beyond the shape of its keys: names that exist, an order that can be run, and so on.
+
+Works on nodes, whatever their shape, so that one mistake never hides the others.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+
+from runbook.loader.documents import Mapping, Node, Report, Scalar, Sequence
+from runbook.loader.words import check_reply, check_words
+from runbook.values import TYPES, nearest, parse_value
+
+
+def check(root: Node, folder: str, report: Report) -> None:
+    """Report everything in this document that could not be run as it says."""
+    parameters, steps, labs = (_items(_get(root, key)) for key in ("parameters", "steps", "labs"))
+    _check_unique(parameters, "name", "parameter", report)
+    _check_unique(steps, "id", "step", report)
+    _check_unique(labs, "id", "lab", report)
+    for parameter in parameters:
+        _check_parameter(parameter, report)
+    declared = {name: _is_true(_get(node, "secret")) for node in parameters if (name := _text(_get(node, "name")))}
+    for step in steps:
+        _check_command(step, declared, report)
+        _check_answers(step, declared, report)
+        _check_condition(step, declared, report)
+    _check_order(steps, report)
+    findings = _get(root, "findings")
+    for lab in labs:
+        _check_script(_get(lab, "script"), folder, report)
+        _check_codes(_get(lab, "expect"), findings, report)
+
+
+def _get(node: Node | None, key: str) -> Node | None:
+    if isinstance(node, Mapping):
+        for name, value in node.entries:
+            if name.text == key:
+                return value
+    return None
+
+
+def _items(node: Node | None) -> tuple[Node, ...]:
+    return node.items if isinstance(node, Sequence) else ()
+
+
+def _text(node: Node | None) -> str | None:
+    return node.text if isinstance(node, Scalar) and node.value is not None else None
+
+
+def _is_true(node: Node | None) -> bool:
+    return isinstance(node, Scalar) and node.value is True
+
+
+def _check_unique(nodes: Iterable[Node], key: str, noun: str, report: Report) -> None:
+    lines: dict[str, int] = {}
+    for node in nodes:
+        place = _get(node, key)
+        name = _text(place)
+        if place is None or name is None:
+            continue
+        if name in lines:
+            report.add(place, f"{noun} `{name}` is here a second time", f"the first is in line {lines[name]}; rename one")
+        lines.setdefault(name, place.line)
+
+
+def _check_parameter(node: Node, report: Report) -> None:
+    pattern, default, choices = _get(node, "pattern"), _get(node, "default"), _get(node, "choices")
+    regex = _text(pattern) if pattern is None or _check_regex(pattern, report) else None
+    type_node = _get(node, "type")
+    type_name = _text(type_node)
+    if type_name == "choice" and choices is None and type_node is not None:
+        report.add(type_node, "a choice needs its `choices`", "write choices: [one, another]")
+    if default is None:
+        return
+    if _is_true(_get(node, "required")):
+        report.add(default, "a required parameter cannot have a default", "leave out `default` or `required`")
+    text = _text(default)
+    if type_name in TYPES and text is not None:
+        words = [word for item in _items(choices) if (word := _text(item)) is not None]
+        try:
+            parse_value(type_name, text, words, regex)
+        except ValueError as error:
+            report.add(default, f"the default {error}", "change the default, or what it must be")
+
+
+def _check_regex(node: Node, report: Report, data: bool = False) -> bool:
+    """`data` is for what is matched against output: bytes."""
+    text = _text(node)
+    if text is None:
+        return False
+    try:
+        re.compile(text.encode("utf-8", "replace") if data else text)
+    except (re.error, OverflowError, RecursionError) as error:
+        message = f"not a regular expression: {error}"
+        report.add(node, message, "write a backslash before a character that is meant as itself")
+        return False
+    return True
+
+
+def _check_command(step: Node, declared: dict[str, bool], report: Report) -> None:
+    argv, undo, shell = _get(step, "argv"), _get(step, "undo"), _is_true(_get(step, "shell"))
+    if isinstance(argv, Scalar) and argv.value is not None:
+        if not shell:
+            words = ", ".join(argv.text.split())
+            report.add(argv, "a text as argv needs `shell: true`", f"write the words as a list: [{words}]")
+        check_words((argv,), declared, report, shell=True)
+    elif shell and isinstance(argv, Sequence):
+        report.add(argv, "with `shell: true` argv is one text", "write the text, or leave out `shell`")
+    check_words(_items(argv), declared, report)
+    check_words(_items(undo), declared, report)
+    if undo is not None and _text(_get(step, "effect")) != "change":
+        report.add(undo, "only a step that changes something can be undone", "add `effect: change`, or delete `undo`")
+
+
+def _check_answers(step: Node, declared: dict[str, bool], report: Report) -> None:
+    answers = _get(step, "answers")
+    if not isinstance(answers, Mapping):
+        return
+    if not _is_true(_get(step, "terminal")):
+        report.add(answers, "only a step with a terminal can be answered", "add `terminal: true`")
+    for prompt, reply in answers.entries:
+        _check_regex(prompt, report, data=True)
+        if isinstance(reply, Scalar):
+            check_reply(reply, declared, report)
+
+
+def _check_condition(step: Node, declared: dict[str, bool], report: Report) -> None:
+    when = _get(step, "when")
+    if not isinstance(when, Mapping):
+        return
+    parameter, earlier = _get(when, "parameter"), _get(when, "step")
+    if (parameter is None) == (earlier is None):
+        report.add(when, "`when` needs either `parameter` or `step`", "write {parameter: NAME} or {step: ID}")
+    if _get(when, "failed") is not None and earlier is None:
+        report.add(when, "`failed` belongs to a step", "write {step: ID, failed: true}")
+    _check_known(parameter, "parameter", declared, report)
+
+
+def _check_known(node: Node | None, noun: str, known: Iterable[str], report: Report) -> None:
+    name = _text(node)
+    if node is None or name is None or name in known:
+        return
+    names = ", ".join(list(known)[:10])
+    listed = f"there is {names}" if names else f"there are no {noun}s here"
+    report.add(node, f"there is no {noun} `{name}`", nearest(name, known) or listed)
+
+
+def _check_order(steps: tuple[Node, ...], report: Report) -> None:
+    """A step waits for earlier ones only: then there is always one that can begin, and reading down is running down."""
+    ids = [_text(_get(step, "id")) or "" for step in steps]
+    places = {name: index for index, name in reversed(list(enumerate(ids)))}
+    waits: dict[str, list[str]] = {}
+    later: list[tuple[str, str, Node]] = []
+    for index, (step, name) in enumerate(zip(steps, ids, strict=True)):
+        for node in _awaited(step):
+            target = _text(node) or ""
+            _check_known(node, "step", places, report)
+            if target in places:
+                waits.setdefault(name, []).append(target)
+                if places[target] >= index:
+                    later.append((name, target, node))
+    _report_order(later, waits, report)
+
+
+def _awaited(step: Node) -> Iterator[Node]:
+    yield from _items(_get(step, "after"))
+    earlier = _get(_get(step, "when"), "step")
+    if earlier is not None:
+        yield earlier
+
+
+def _report_order(later: list[tuple[str, str, Node]], waits: dict[str, list[str]], report: Report) -> None:
+    told: set[str] = set()
+    for name, target, node in later:
+        if report.full:
+            return
+        if {name, target} <= told:
+            continue
+        cycle = _way(target, name, waits)
+        if not cycle:
+            report.add(node, f"step `{name}` waits for `{target}`, which comes later", f"move `{target}` up before it")
+        else:
+            told.update(cycle)
+            circle = " → ".join([name, *cycle])
+            report.add(node, f"these steps wait for each other for ever: {circle}", "delete one of the `after` or `when`")
+
+
+def _way(start: str, end: str, waits: dict[str, list[str]]) -> list[str]:
+    """The shortest way from one step to another along what each waits for; empty when there is none."""
+    came: dict[str, str] = {start: ""}
+    queue = [start]
+    for name in queue:
+        if name == end:
+            way = [name]
+            while came[way[0]]:
+                way.insert(0, came[way[0]])
+            return way
+        for target in waits.get(name, ()):
+            if target not in came:
+                came[target] = name
+                queue.append(target)
+    return []
+
+
+def _check_script(node: Node | None, folder: str, report: Report) -> None:
+    name = _text(node)
+    if node is None or not name or "\0" in name:
+        return
+    root = os.path.realpath(folder)
+    path = os.path.realpath(os.path.join(root, name))
+    if os.path.commonpath([root, path]) != root:
+        report.add(node, f"`{name}` leaves the runbook's folder", "keep the script in labs/")
+    elif not os.path.isfile(path):
+        report.add(node, f"there is no file `{name}` in the runbook's folder", _near_file(root, name))
+
+
+def _near_file(root: str, name: str) -> str:
+    parent = os.path.dirname(name)
+    try:
+        files = [os.path.join(parent, file) for file in os.listdir(os.path.join(root, parent))]
+    except OSError:
+        files = []
+    return nearest(name, files) or "write it, or correct the name"
+
+
+def _check_codes(expect: Node | None, findings: Node | None, report: Report) -> None:
+    if not isinstance(expect, Mapping) or not isinstance(findings, Mapping):
+        return
+    known = [code.text for code, _ in findings.entries]
+    for code, _ in expect.entries:
+        _check_known(code, "finding", known, report)

@@ -1,0 +1,81 @@
+"""A run as Markdown, to paste into a ticket or a chat; output stands only in fences that it cannot close."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from runbook.model import Finding, Run
+from runbook.renderers.plain import SIGNS, duration, provenance, quote
+from runbook.renderers.text import safe
+
+
+def render(runs: Sequence[Run], *, colour: bool = False) -> str:
+    """All runs, one section each."""
+    return "\n\n".join("\n".join(_lines(run)) for run in runs)
+
+
+def _lines(run: Run) -> Iterator[str]:
+    yield f"## {SIGNS[run.verdict]} {inline(run.plan.runbook.title)}: {run.verdict}"
+    yield ""
+    yield f"{inline(provenance(run))} · {duration(run.seconds)}"
+    if run.drawing:
+        yield from ("", *fenced(run.drawing.rstrip("\n")))
+    for finding in run.findings:
+        yield ""
+        yield from _finding(run, finding)
+    yield from ("", "| step | ended | seconds |", "| --- | --- | --- |")
+    for capture in run.captures:
+        how = f"{capture.ending} {capture.exit_code}" if capture.exit_code is not None else str(capture.ending)
+        yield f"| `{capture.step}` | {how} | {capture.seconds:.3f} |"
+
+
+def _finding(run: Run, finding: Finding) -> Iterator[str]:
+    yield f"### {SIGNS[finding.verdict]} {finding.verdict}: `{finding.code}`"
+    yield ""
+    yield inline(finding.summary)
+    for evidence in finding.evidence:
+        quoted = quote(run, evidence)
+        more = [f"… {quoted.folded} more lines"] if quoted.folded else []
+        lines = [f"{quoted.place}:{number} │ {text}" for number, text in quoted.lines]
+        yield from ("", *fenced("\n".join(lines + more)))
+    if finding.explanation:
+        yield from ("", inline(finding.explanation))
+    if finding.advice:
+        yield from ("", *_advice(finding.advice))
+    for reference in finding.references:
+        yield from ("", f"[{inline(reference.title)}](<{reference.url}>)" if reference.url else inline(reference.title))
+
+
+def _advice(advice: str) -> Iterator[str]:
+    """Sentences as paragraphs, runs of command lines as fences."""
+    commands: list[str] = []
+    for line in advice.split("\n"):
+        if line.startswith("    "):
+            commands.append(line.strip())
+            continue
+        if commands:
+            yield from ("", *fenced("\n".join(commands), "sh"), "")
+            commands = []
+        yield inline(line)
+    if commands:
+        yield from ("", *fenced("\n".join(commands), "sh"))
+
+
+def inline(text: str) -> str:
+    """Text that Markdown takes as text: its signs escaped, but `code` in back-ticks kept."""
+    parts = safe(text).replace("\n", " ").split("`")
+    if len(parts) % 2 == 0:
+        return _escaped("`".join(parts)).replace("`", "\\`")
+    return "`".join(part if index % 2 else _escaped(part) for index, part in enumerate(parts))
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\*_\[\]<>#|&])", r"\\\1", text)
+
+
+def fenced(text: str, language: str = "text") -> list[str]:
+    """A fenced block with a fence longer than any run of back-ticks in the text."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [fence + language, *safe(text).split("\n"), fence]

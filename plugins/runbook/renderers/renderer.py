@@ -1,0 +1,27 @@
+"""The contract of a renderer, and the formats there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from runbook.model import Run
+
+FORMATS = ("text", "json", "markdown")
+
+
+class Renderer(Protocol):
+    """Turns runs into text for one kind of reader; `colour` only where the reader is a terminal that wants it."""
+
+    def render(self, runs: Sequence[Run], *, colour: bool) -> str: ...
+
+
+def renderer(name: str) -> Renderer:
+    """The renderer of this format, imported only now."""
+    if name == "json":
+        from runbook.renderers import json as chosen
+    elif name == "markdown":
+        from runbook.renderers import markdown as chosen  # type: ignore[no-redef]
+    else:
+        from runbook.renderers import text as chosen  # type: ignore[no-redef]
+    return chosen

@@ -1,0 +1,162 @@
+"""What a person may write: the types of values, which characters nobody can see, and which name was probably meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from runbook.model import Value
+
+#: Characters that change what a reader sees without being seen: controls (but tab and line ends), zero-width and
+#: bidirectional ones, surrogates. None of them is printable to Python, so `escaping.escape` never leaves one.
+HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff"
+    "\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
+)
+#: How parameters, steps, labs and findings are named: kebab-case, beginning with a letter.
+NAME = "[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
+#: Where a value may stand in a word; braces around anything but a declared name are left alone.
+PLACEHOLDER = re.compile(r"\{(" + NAME + r")\}")
+
+_LINE_ENDS = re.compile("[\t\n\r]")
+
+_INTEGER = re.compile(r"[-+]?[0-9]{1,100}")
+_NUMBER = re.compile(r"[-+]?(?:[0-9]{1,100}(?:\.[0-9]{0,100})?|\.[0-9]{1,100})(?:[eE][-+]?[0-9]{1,3})?")
+_AMOUNT = r"([0-9]{1,15}(?:\.[0-9]{1,15})?)"
+_DURATION = re.compile(
+    rf"(?=.)(?:{_AMOUNT}d)?(?:{_AMOUNT}h)?(?:{_AMOUNT}m(?!s))?(?:{_AMOUNT}s)?(?:{_AMOUNT}ms)?|{_AMOUNT}"
+)
+_DURATION_UNITS = (86400.0, 3600.0, 60.0, 1.0, 0.001, 1.0)
+_SIZE = re.compile(rf"{_AMOUNT}(?:([KMGT])(?:iB|B)?|B)?")
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
+_ADDRESS = re.compile(r"[0-9.]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9_.-]+)?")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#]+[^\s]*")
+
+
+def parse_value(type: str, text: str, choices: Sequence[str] = (), pattern: str | None = None) -> Value:
+    """The value that this text stands for; `type` is one of TYPES.
+
+    Raises ValueError with a sentence that begins with "must" and never repeats the text, which may be a secret.
+    A path keeps its `~`: whose home that is, is known only where a run is prepared.
+    """
+    if HIDDEN.search(text) or _LINE_ENDS.search(text):
+        raise ValueError("must not contain control characters, line breaks, tabs or invisible characters")
+    value = _PARSERS[type](text)
+    if choices and text not in choices:
+        raise ValueError(f"must be one of {', '.join(choices)}")
+    if pattern is not None and not re.fullmatch(pattern, text):
+        raise ValueError(f"must match the pattern {pattern}")
+    return value
+
+
+def duration(text: str) -> float:
+    """Seconds: `20s`, `1m30s`, `500ms`, `2h`, `1d`; a plain number is seconds."""
+    match = _DURATION.fullmatch(text)
+    if not match:
+        raise ValueError("must be a duration such as 20s, 1m30s or 500ms")
+    amounts = zip(match.groups(), _DURATION_UNITS, strict=True)
+    # Rounded to nanoseconds, so that 300ms is 0.3 and not a neighbour of it.
+    return round(sum(float(amount) * unit for amount, unit in amounts if amount), 9)
+
+
+def size(text: str) -> int:
+    """Bytes: a plain number, or one with K, M, G or T, each alone or with `iB` or `B`.
+
+    All of them are powers of 1024, as in LVM: 1K, 1KB and 1KiB are 1024 bytes.
+    """
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise ValueError("must be a size such as 256M, 1.5GiB or 1048576 (K, M, G and T are powers of 1024)")
+    amount, unit = match.groups()
+    factor = 1024 ** " KMGT".index(unit or " ")
+    return round(float(amount) * factor) if "." in amount else int(amount) * factor
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The question "did you mean …?", or an empty string when no known name is near."""
+    import difflib
+
+    near = difflib.get_close_matches(name[:100], list(known), n=1)
+    return f"did you mean `{near[0]}`?" if near else ""
+
+
+def shorten(text: str) -> str:
+    """Text that fits into a sentence and contains nothing that a terminal would obey."""
+    text = HIDDEN.sub("?", " ".join(text.split()))
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _integer(text: str) -> int:
+    if not _INTEGER.fullmatch(text):
+        raise ValueError("must be a whole number such as 10")
+    return int(text)
+
+
+def _number(text: str) -> int | float:
+    """Whole numbers stay whole, so that 80 reaches a command as 80 and not as 80.0."""
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if not _NUMBER.fullmatch(text) or float(text) in (float("inf"), float("-inf")):
+        raise ValueError("must be a number such as 80 or 2.5")
+    return float(text)
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text.lower() == "true"
+
+
+def _path(text: str) -> str:
+    if not text:
+        raise ValueError("must be a path, not empty")
+    return text
+
+
+def _host(text: str) -> str:
+    """A name by RFC 1123, or an address; a name whose last part is a number would be a mistyped address."""
+    name = len(text) <= 254 and _HOSTNAME.fullmatch(text) and not text.rstrip(".").rpartition(".")[2].isdigit()
+    if not name and not (_ADDRESS.fullmatch(text) and _is_address(text)):
+        raise ValueError("must be a host name or an address such as db1.example.org, 192.0.2.7 or 2001:db8::7")
+    return text
+
+
+def _is_address(text: str) -> bool:
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _url(text: str) -> str:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(text)
+        whole = bool(_SCHEME.fullmatch(text) and parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        whole = False
+    if not whole:
+        raise ValueError("must be a URL with a scheme and a host, such as https://example.org/")
+    return text
+
+
+_PARSERS: dict[str, Callable[[str], Value]] = {
+    "string": str,
+    "integer": _integer,
+    "number": _number,
+    "boolean": _boolean,
+    "choice": str,
+    "path": _path,
+    "host": _host,
+    "url": _url,
+    "duration": duration,
+    "size": size,
+}
+
+#: The types that a parameter may have.
+TYPES = tuple(_PARSERS)
