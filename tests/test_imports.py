@@ -22,7 +22,7 @@ FLOORS = (
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 #: The only ways between rooms of one floor: (from, to).
-DOORS = {("labs", "executors")}
+DOORS = {("errors", "model"), ("values", "model"), ("labs", "executors")}
 
 #: The rooms where processes may be started, and what starts them.
 STARTING_ROOMS = {"executors", "labs"}

@@ -86,7 +86,9 @@ def of_sample(sample: Sample) -> Recording:
     """What a sample recorded; its host is known only as far as the sample says."""
     said = {key: str(value) for key, value in sample.source.items()}
     host = Host(said.get("host", ""), said.get("kernel", ""), said.get("os", ""), said.get("arch", ""))
-    return Recording(sample.captures, sample.parameters, host, Source("sample", sample.name), _date(said.get("date", "")))
+    return Recording(
+        sample.captures, sample.parameters, host, Source("sample", sample.name), _date(said.get("date", ""))
+    )
 
 
 def _date(text: str) -> float:
@@ -144,7 +146,10 @@ def sample_of(run: Run, case: str, title: str, tools: Mapping[str, str]) -> tupl
             capture,
             stdout=redactor.redact(capture.stdout),
             stderr=redactor.redact(capture.stderr),
-            argv=tuple(redactor.redact(word.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape") for word in capture.argv),
+            argv=tuple(
+                redactor.redact(word.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+                for word in capture.argv
+            ),
         )
         for capture in run.captures
         if capture.ending is not Ending.SKIPPED

@@ -82,7 +82,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a step needs from the host; argv[0] is implied among the commands. Capabilities are kernel names, lower case."""
+    """What a step needs from the host; argv[0] is implied among the commands. Capabilities are in lower case."""
 
     commands: tuple[str, ...] = ()
     root: bool = False

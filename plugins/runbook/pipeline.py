@@ -12,7 +12,7 @@ from runbook.executors.replay import ReplayExecutor
 from runbook.executors.schedule import Brake, Ended, Event, Started, run_commands
 from runbook.helpers.conclusions import conclude
 from runbook.helpers.loading import Helper, load_helper
-from runbook.model import Capture, Command, Host, Output, Plan, Run, Runbook, Source, Value
+from runbook.model import Capture, Command, Host, Plan, Run, Runbook, Source, Value
 from runbook.planner import plan as make_plan
 from runbook.resolver import resolve
 
@@ -35,8 +35,8 @@ def perform(
 ) -> Generator[Event, None, Run]:
     """Run a plan, yield what happens, and give back the Run.
 
-    `approve` is asked for each command that changes the host. Raises DefinitionError for a broken helper before anything
-    runs, and ExecutionError when the machinery breaks.
+    `approve` is asked for each command that changes the host. Raises DefinitionError for a broken helper before
+    anything runs, and ExecutionError when the machinery breaks.
     """
     helper = load_helper(plan.runbook.folder)
     started, clock = time.time(), time.monotonic()

@@ -9,7 +9,7 @@ from runbook.errors import ParameterError
 from runbook.model import Command, Plan, Runbook, Step, Value
 from runbook.values import PLACEHOLDER
 
-#: The same on every host, so that output is the same too: language, time zone, width; nothing that pages, edits or asks.
+#: The same on every host, so that output is the same too: language, time zone, width; nothing pages, edits or asks.
 _ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LC_ALL": "C.UTF-8",
@@ -39,7 +39,9 @@ def plan(runbook: Runbook, values: Mapping[str, Value], inherited: Mapping[str, 
     ParameterError where another placeholder has no value, and for a value that a command would take for an option.
     """
     secrets = frozenset(
-        text(values[parameter.name]) for parameter in runbook.parameters if parameter.secret and parameter.name in values
+        text(values[parameter.name])
+        for parameter in runbook.parameters
+        if parameter.secret and parameter.name in values
     )
     filler = _Filler(runbook, values)
     commands = tuple(_command(step, filler, inherited) for step in runbook.steps)
@@ -109,7 +111,9 @@ class _Filler:
         if filled != word and filled.startswith("-") and not word.startswith("-") and not after_dashes:
             name = PLACEHOLDER.findall(word)[0]
             cure = "write ./ before it" if self._declared[name].type == "path" else "give one that begins otherwise"
-            problem = f"parameter `{name}` begins with `-`, and step `{step.id}` would take it for an option\n    {cure}"
+            problem = (
+                f"parameter `{name}` begins with `-`, and step `{step.id}` would take it for an option\n    {cure}"
+            )
             self._tell(problem)
         return filled
 

@@ -29,9 +29,13 @@ class Redactor:
 
     def redact(self, data: bytes) -> bytes:
         """The same text with tokens; redacting it again changes nothing."""
-        for kind, pattern, token in self._rules:
-            data = pattern.sub(lambda match, kind=kind, token=token: self._token(kind, match, token), data)
+        for rule in self._rules:
+            data = self._apply(rule, data)
         return data
+
+    def _apply(self, rule: _Rule, data: bytes) -> bytes:
+        kind, pattern, token = rule
+        return pattern.sub(lambda match: self._token(kind, match, token), data)
 
     def _token(self, kind: str, match: re.Match[bytes], token: Callable[[int], bytes]) -> bytes:
         """The whole match with its last group (or all of it) replaced."""
@@ -51,13 +55,25 @@ _Rule = tuple[str, re.Pattern[bytes], Callable[[int], bytes]]
 def _rules() -> Iterator[_Rule]:
     yield "uuid", re.compile(rb"\b%s{8}(?:-%s{4}){3}-%s{12}\b" % ((_HEX,) * 3)), _uuid
     # LVM's own: 32 letters and digits as 6-4-4-4-4-4-6 (lvm2, lib/uuid/uuid.c), and two of them glued in a dm UUID.
-    yield "lvm-uuid", re.compile(rb"\b\w{6}(?:-\w{4}){5}-\w{6}\b"), lambda n: b"%06d-0000-0000-0000-0000-0000-000000" % n
+    yield (
+        "lvm-uuid",
+        re.compile(rb"\b\w{6}(?:-\w{4}){5}-\w{6}\b"),
+        lambda n: b"%06d-0000-0000-0000-0000-0000-000000" % n,
+    )
     yield "dm-uuid", re.compile(rb"\bLVM-(\w{64})\b"), lambda n: b"%064d" % n
     yield "dm-uuid", re.compile(rb"\bCRYPT-LUKS\d-(%s{32})\b" % _HEX), lambda n: b"%032d" % n
     yield "fat-uuid", re.compile(rb"(?i)uuid\"?[=:]\s*\"?([0-9a-f]{4}-[0-9a-f]{4})\b"), lambda n: b"0000-%04d" % n
     yield "mac", re.compile(rb"\b(?!(?:00:){5}00|(?:ff:){5}ff)%s{2}(?::%s{2}){5}\b" % (_HEX, _HEX)), _mac
-    yield "ipv4", re.compile(rb"(?<![\d.])(?:%s\.){3}%s(?![\d.])" % (_OCTET, _OCTET)), lambda n: b"203.0.113.%d" % (n % 256)
-    yield "ipv6", re.compile(rb"(?<![:\w])[23]%s{3}(?!:db8:)(?::%s{0,4}){2,7}(?![:\w])" % (_HEX, _HEX)), lambda n: b"2001:db8::%x" % n
+    yield (
+        "ipv4",
+        re.compile(rb"(?<![\d.])(?:%s\.){3}%s(?![\d.])" % (_OCTET, _OCTET)),
+        lambda n: b"203.0.113.%d" % (n % 256),
+    )
+    yield (
+        "ipv6",
+        re.compile(rb"(?<![:\w])[23]%s{3}(?!:db8:)(?::%s{0,4}){2,7}(?![:\w])" % (_HEX, _HEX)),
+        lambda n: b"2001:db8::%x" % n,
+    )
     yield "fingerprint", re.compile(rb"SHA256:([A-Za-z0-9+/]{43})"), lambda n: b"%043d" % n
     yield "serial", re.compile(rb"(?i)serial(?:_short)?\"?[=:]\s*\"?([\w.-]{4,})"), lambda n: b"SERIAL%04d" % n
     yield "home", re.compile(rb"/home/(?!user\d*\b)([\w.-]+)"), lambda n: b"user%d" % n

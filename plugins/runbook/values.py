@@ -18,6 +18,16 @@ NAME = "[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 #: Where a value may stand in a word; braces around anything but a declared name are left alone.
 PLACEHOLDER = re.compile(r"\{(" + NAME + r")\}")
 
+#: The kernel's capabilities by their bit (linux/capability.h), in lower case without `cap_`.
+CAPABILITIES = (
+    *("chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap"),
+    *("linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner"),
+    *("sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice"),
+    *("sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap"),
+    *("mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf"),
+    "checkpoint_restore",
+)
+
 _LINE_ENDS = re.compile("[\t\n\r]")
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,100}")
@@ -69,7 +79,7 @@ def size(text: str) -> int:
     if not match:
         raise ValueError("must be a size such as 256M, 1.5GiB or 1048576 (K, M, G and T are powers of 1024)")
     amount, unit = match.groups()
-    factor = 1024 ** " KMGT".index(unit or " ")
+    factor: int = 1024 ** " KMGT".index(unit or " ")
     return round(float(amount) * factor) if "." in amount else int(amount) * factor
 
 

@@ -824,8 +824,8 @@ def _overcommitted(facts: LvmFacts, pool: LogicalVolume) -> Iterator[Finding]:
         Verdict.WARNING,
         f"Thin pool {pool.full_name} has promised {human_size(promised)} to {len(volumes)} volumes "
         f"(limit: the {human_size(pool.size_bytes)} it has), and autoextend is off ({why})",
-        "More is promised than there is. Thin pools are for that, but then somebody must make the pool larger before it "
-        "is full. LVM can do it by itself, and is not set to.",
+        "More is promised than there is. Thin pools are for that, but then somebody must make the pool larger before "
+        "it is full. LVM can do it by itself, and is not set to.",
         "In /etc/lvm/lvm.conf, section activation, set thin_pool_autoextend_threshold = 70 and "
         "thin_pool_autoextend_percent = 20, keep free space in the VG, and have the pool watched:\n"
         + change(f"lvchange --monitor y {pool.full_name}"),

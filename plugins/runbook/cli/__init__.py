@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from importlib import import_module
+from typing import TextIO
 
 from runbook import __version__
 from runbook.errors import RunbookError
@@ -91,7 +92,9 @@ def _main(words: list[str]) -> int:
 
 def build(words: list[str]) -> Parser:
     """The parser, with the arguments of the one sub-command that these words ask for (of all, to complete a word)."""
-    parser = Parser(prog="runbook", description="Notes that run: what this host says, why, and what to do.", epilog=EXAMPLES)
+    parser = Parser(
+        prog="runbook", description="Notes that run: what this host says, why, and what to do.", epilog=EXAMPLES
+    )
     parser.add_argument("--version", action="version", version=f"runbook {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     for name, text in COMMANDS.items():
@@ -110,8 +113,8 @@ def _reopen_standard_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    sys.stdout = sys.stdout or open(os.devnull, "w")
-    sys.stderr = sys.stderr or open(os.devnull, "w")
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         # Facts are UTF-8 whatever the locale says; a terminal that cannot show a sign gets a question mark.
         if hasattr(stream, "reconfigure"):
@@ -119,5 +122,9 @@ def _reopen_standard_streams() -> None:
 
 
 def _discard_output() -> None:
-    sys.stdout = open(os.devnull, "w")
+    sys.stdout = _nowhere()
     os.dup2(sys.stdout.fileno(), 1)
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w")  # It stays open for as long as the process lives.

@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TextIO
 
+from runbook.catalog import entries
 from runbook.errors import UsageError
 from runbook.model import Runbook, Scenario
 
@@ -14,19 +15,13 @@ from runbook.model import Runbook, Scenario
 def name_argument(parser: argparse.ArgumentParser, count: str | None = None) -> None:
     """NAME, one or (by argparse's nargs) several runbooks, completed from the catalog."""
     action = parser.add_argument("names" if count else "name", metavar="NAME", nargs=count, help="a runbook's name")
-    action.completer = lambda **_: [entry.name for entry in _entries()]  # type: ignore[attr-defined]
+    action.completer = lambda **_: [entry.name for entry in entries(os.getcwd())]  # type: ignore[attr-defined]
 
 
 def scenario_completer(parsed_args: argparse.Namespace, **_: object) -> list[str]:
     """The labs of the runbook named before."""
     wanted = [getattr(parsed_args, "name", None), *(getattr(parsed_args, "names", None) or [])]
-    return [lab.id for entry in _entries() if entry.name in wanted for lab in entry.load().labs]
-
-
-def _entries():  # type: ignore[no-untyped-def]
-    from runbook.catalog import entries
-
-    return entries(os.getcwd())
+    return [lab.id for entry in entries(os.getcwd()) if entry.name in wanted for lab in entry.load().labs]
 
 
 def set_argument(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +47,9 @@ def chosen_lab(runbook: Runbook, name: str) -> Scenario:
         if scenario.id == name:
             return scenario
     known = ", ".join(scenario.id for scenario in runbook.labs)
-    raise UsageError(f"{runbook.name} has no lab called `{name}`\n    " + (f"it has: {known}" if known else "it has none"))
+    raise UsageError(
+        f"{runbook.name} has no lab called `{name}`\n    " + (f"it has: {known}" if known else "it has none")
+    )
 
 
 def wants_colour(stream: TextIO) -> bool:

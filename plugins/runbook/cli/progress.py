@@ -15,7 +15,11 @@ from runbook.renderers.plain import duration
 #: Seconds between two drawings of the same block.
 REDRAW_SECONDS = 0.1
 #: What an interactive command may do to the person's screen: text, colours, and moving within the line.
-_NEUTRAL = re.compile(r"(\x1b\[[\d;]*m)|\x1b(?:\[[0-?]*[ -/]*[@-~]?|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?|[\x00-\x06\x0b-\x0c\x0e-\x1f\x7f-\x9f]")
+_NEUTRAL = re.compile(
+    r"(\x1b\[[\d;]*m)"
+    r"|\x1b(?:\[[0-?]*[ -/]*[@-~]?|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?"
+    r"|[\x00-\x06\x0b-\x0c\x0e-\x1f\x7f-\x9f]"
+)
 
 
 class Progress:

@@ -15,7 +15,7 @@ from runbook.errors import ExecutionError
 
 
 class Launcher:
-    """One launcher process, started at the first command and ended by `close`; `start` may be called from any thread."""
+    """One launcher process, started at the first command, ended by `close`; `start` may be called from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -5,9 +5,9 @@ SOCK_SEQPACKET socket; each message on it carries five descriptors: a file with 
 (`argv`, `environment`, `directory`, `terminal`), the command's stdin, stdout and stderr, and a control socket.
 
 For each request a supervisor is forked. It becomes a child subreaper (prctl(2)), so every orphan of the command becomes
-its child, and it starts the command in a session of its own. On the control socket it says, a message each,
-`started`, then `status N` (a wait status) or `error N` (an errno), and closes it when nothing of the command is left. It
-obeys `term` (SIGTERM to the whole tree) and `kill` (SIGKILL until nothing is left); when the socket closes because whoever
+its child, and it starts the command in a session of its own. On the control socket it says, a message each, `started`,
+then `status N` (a wait status) or `error N` (an errno), and closes it when nothing of the command is left. It obeys
+`term` (SIGTERM to the whole tree) and `kill` (SIGKILL until nothing is left); when the socket closes because whoever
 asked has died, it kills. The launcher does the same when its own socket closes.
 """
 
@@ -127,7 +127,7 @@ def become(wanted: dict[str, Any], streams: tuple[int, int, int], failed: int, s
         for target, stream in enumerate(lift(streams)):
             os.dup2(stream, target, inheritable=True)
         if wanted["terminal"]:
-            # A controlling terminal: its reader sees the end when the session leader ends, not when the last holder does.
+            # A controlling terminal: its reader sees the end when the session leader ends, not its last holder.
             import fcntl
 
             fcntl.ioctl(0, TIOCSCTTY, 0)

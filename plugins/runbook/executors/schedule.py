@@ -57,9 +57,9 @@ def run_commands(
 ) -> Generator[Event, None, tuple[Capture, ...]]:
     """Run the commands and yield what happens; gives back their captures in the order of the plan.
 
-    A command that changes the host, or owns the terminal, runs alone: after all before it and before all after it. `timeout`
-    is for all together, in seconds; a command that has not ended by then is timed out. Closing the generator ends
-    everything that runs.
+    A command that changes the host, or owns the terminal, runs alone: after all before it and before all after it.
+    `timeout` is for all together, in seconds; a command that has not ended by then is timed out. Closing the generator
+    ends everything that runs.
     """
     schedule = _Schedule(commands, executor, given, approve, brake, timeout)
     try:

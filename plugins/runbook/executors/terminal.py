@@ -26,9 +26,7 @@ SIZE = (80, 24)
 PROMPT_BYTES = 4096
 
 
-def execute(
-    command: Command, launcher: Launcher, keyboard: int | None, cap: int
-) -> Generator[Output, None, Capture]:
+def execute(command: Command, launcher: Launcher, keyboard: int | None, cap: int) -> Generator[Output, None, Capture]:
     """Run on a pty; `keyboard` is the person's own terminal, or None when nobody is there to type."""
     master, slave = os.openpty()
     with closing(_Terminal(master, command.answers)) as terminal:
@@ -125,7 +123,7 @@ def _type(keyboard: int, terminal: _Terminal) -> bool:
 
 @contextmanager
 def _raw(keyboard: int | None) -> Iterator[None]:
-    """The person's terminal hands on every key (Ctrl-C too: it is meant for the command), and is put back afterwards."""
+    """The person's terminal hands on every key (Ctrl-C too: it is for the command), and is put back afterwards."""
     if keyboard is None:
         yield
         return

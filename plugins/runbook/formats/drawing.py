@@ -30,8 +30,8 @@ class Branch:
 def tree(branches: tuple[Branch, ...], width: int = 80) -> str:
     """The branches as text with box characters, wrapped at `width`; every root starts at the left margin.
 
-        sda               238.5 GiB  disk
-        └─ sda3           237.7 GiB  part · crypto_LUKS
+    sda               238.5 GiB  disk
+    └─ sda3           237.7 GiB  part · crypto_LUKS
     """
     rows = [row for branch in branches for row in _rows(branch, "", "")]
     indent = min(max((len(lead + branch.name) for lead, _, branch in rows), default=0), width // 2)

@@ -12,9 +12,9 @@ from runbook.model import Capture
 def export_blocks(capture: Capture) -> tuple[Record, ...]:
     r"""Blocks of `KEY=VALUE` lines with an empty line between them, as `blkid -o export` and `lvmconfig` print.
 
-        DEVNAME=/dev/sda1
-        LABEL=my\ disk
-        TYPE=ext4
+    DEVNAME=/dev/sda1
+    LABEL=my\ disk
+    TYPE=ext4
     """
     blocks: list[Record] = []
     fields: dict[str, object] = {}

@@ -67,8 +67,8 @@ def unreadable(runbook: Runbook, helper: Helper, error: BaseException) -> Findin
         "unreadable",
         Verdict.UNKNOWN,
         f"Could not make sense of the output ({place}): {describe(error)}",
-        "The commands ran, but their output is not of a form that this runbook's helper can read. This says nothing about "
-        "whether the host is well.",
+        "The commands ran, but their output is not of a form that this runbook's helper can read. This says nothing "
+        "about whether the host is well.",
         "Record the output as a sample, so that the helper can learn to read it:\n"
         f"    runbook record {runbook.name} --as unreadable",
         evidence,

@@ -12,21 +12,11 @@ from runbook.loader.documents import DEFINITION_BYTES, Report, parse, read
 from runbook.loader.rules import check
 from runbook.loader.shapes import Boolean, Choice, Duration, Field, ListOf, MapOf, OneOf, Record, Size, Text, Word
 from runbook.model import Effect, Needs, Parameter, Reference, Runbook, Scenario, Step, Value, Verdict, When
-from runbook.values import NAME, TYPES, parse_value
+from runbook.values import CAPABILITIES, NAME, TYPES, parse_value
 
 FILE = "runbook.yaml"
 DISTRIBUTIONS = ("debian", "fedora", "arch")
 VERDICTS = tuple(str(verdict) for verdict in Verdict)
-
-#: capabilities(7), as of Linux 6.1.
-CAPABILITIES = (
-    *("audit_control", "audit_read", "audit_write", "block_suspend", "bpf", "checkpoint_restore", "chown"),
-    *("dac_override", "dac_read_search", "fowner", "fsetid", "ipc_lock", "ipc_owner", "kill", "lease"),
-    *("linux_immutable", "mac_admin", "mac_override", "mknod", "net_admin", "net_bind_service", "net_broadcast"),
-    *("net_raw", "perfmon", "setfcap", "setgid", "setpcap", "setuid", "sys_admin", "sys_boot", "sys_chroot"),
-    *("sys_module", "sys_nice", "sys_pacct", "sys_ptrace", "sys_rawio", "sys_resource", "sys_time"),
-    *("sys_tty_config", "syslog", "wake_alarm"),
-)
 
 _ID = Text(NAME, "a name in kebab-case, such as thin-pool")
 _PROSE = Text(prose=True)
@@ -76,7 +66,9 @@ STEP = Record(
             required=True,
         ),
         "shell": Field(Boolean(), "Whether argv is one text for /bin/sh; it cannot contain parameters."),
-        "effect": Field(Choice(tuple(str(effect) for effect in Effect)), "Whether it changes the host; if so, it asks."),
+        "effect": Field(
+            Choice(tuple(str(effect) for effect in Effect)), "Whether it changes the host; if so, it asks."
+        ),
         "needs": Field(NEEDS, "What it needs from the host."),
         "timeout": Field(Duration(), "How long it may take, such as 20s; 60s unless told."),
         "terminal": Field(Boolean(), "Whether it needs a terminal."),
@@ -139,7 +131,8 @@ def load(folder: str) -> Runbook:
         raise DefinitionError(report.problems)
     found = RUNBOOK.read(root, "the file", report)
     check(root, folder, report)
-    report.finish()
+    if found is None or report.problems:
+        raise DefinitionError(report.problems)
     return _runbook(name, folder, _digest(folder, data, found), found)
 
 

@@ -105,11 +105,6 @@ class Report:
     def full(self) -> bool:
         return len(self._problems) >= PROBLEMS
 
-    def finish(self) -> None:
-        """Raise DefinitionError when there is a problem."""
-        if self._problems:
-            raise DefinitionError(self.problems)
-
 
 def read(path: str, limit: int) -> bytes:
     """The bytes of a file; raises DefinitionError when there is no such file or it is larger than the limit."""

@@ -62,7 +62,9 @@ def _check_unique(nodes: Iterable[Node], key: str, noun: str, report: Report) ->
         if place is None or name is None:
             continue
         if name in lines:
-            report.add(place, f"{noun} `{name}` is here a second time", f"the first is in line {lines[name]}; rename one")
+            report.add(
+                place, f"{noun} `{name}` is here a second time", f"the first is in line {lines[name]}; rename one"
+            )
         lines.setdefault(name, place.line)
 
 
@@ -185,7 +187,9 @@ def _report_order(later: list[tuple[str, str, Node]], waits: dict[str, list[str]
         else:
             told.update(cycle)
             circle = " → ".join([name, *cycle])
-            report.add(node, f"these steps wait for each other for ever: {circle}", "delete one of the `after` or `when`")
+            report.add(
+                node, f"these steps wait for each other for ever: {circle}", "delete one of the `after` or `when`"
+            )
 
 
 def _way(start: str, end: str, waits: dict[str, list[str]]) -> list[str]:

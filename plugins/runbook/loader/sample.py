@@ -63,7 +63,9 @@ SAMPLE = Record(
         "parameters": Field(MapOf(Word()), "The parameters that were given."),
         "captures": Field(ListOf(CAPTURE), "What each command left behind.", required=True),
         "facts": Field(Anything(), "What parse must give."),
-        "findings": Field(MapOf(Choice(VERDICTS), NAME, "a code in kebab-case"), "What judge must give.", required=True),
+        "findings": Field(
+            MapOf(Choice(VERDICTS), NAME, "a code in kebab-case"), "What judge must give.", required=True
+        ),
     },
 )
 
@@ -76,7 +78,8 @@ def load_sample(path: str, runbook: Runbook) -> Sample:
         raise DefinitionError(report.problems)
     found = SAMPLE.read(root, "the file", report)
     _check(root, runbook, report)
-    report.finish()
+    if found is None or report.problems:
+        raise DefinitionError(report.problems)
     argvs = {step.id: step.argv for step in runbook.steps}
     types = {parameter.name: parameter.type for parameter in runbook.parameters}
     return Sample(

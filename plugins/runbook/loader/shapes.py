@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from collections.abc import Mapping as Map
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from runbook.loader.documents import Mapping, Node, Report, Scalar, Sequence
 from runbook.values import HIDDEN, duration, nearest, shorten, size
 
 Schema = dict[str, Any]
+Amount = TypeVar("Amount", int, float)
 
 
 class Shape(Protocol):
@@ -180,7 +182,7 @@ class Size:
         return {"type": ["string", "integer"], "examples": ["256M", "1.5GiB"]}
 
 
-def _positive(parser: Any, node: Node, name: str, report: Report) -> Any:
+def _positive(parser: Callable[[str], Amount], node: Node, name: str, report: Report) -> Amount | None:
     try:
         value = parser(node.text if isinstance(node, Scalar) else "")
     except ValueError as error:

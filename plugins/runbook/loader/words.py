@@ -12,13 +12,16 @@ _ALLOWED = re.compile(r"(?:[A-Za-z0-9_.,-]+=)?" + PLACEHOLDER.pattern)
 
 #: Commands that take a program as an option, and what that option looks like.
 _INTERPRETERS = frozenset(
-    "sh bash dash zsh ksh mksh ash fish busybox python pypy perl ruby node php lua tclsh awk gawk mawk nawk sed "
-    "su runuser script psql mysql mariadb sqlite".split()
+    (
+        *("sh", "bash", "dash", "zsh", "ksh", "mksh", "ash", "fish", "busybox", "python", "pypy", "perl", "ruby"),
+        *("node", "php", "lua", "tclsh", "awk", "gawk", "mawk", "nawk", "sed", "su", "runuser", "script"),
+        *("psql", "mysql", "mariadb", "sqlite"),
+    )
 )
 _PROGRAM_OPTION = re.compile(r"-[A-Za-z]*[ceEr]|--(?:command|eval|execute|expression|source|run)")
 
 #: Commands whose first operand is a program, unless an option brings it; and their options that take a word.
-_OPERAND_PROGRAMS = frozenset("awk gawk mawk nawk sed".split())
+_OPERAND_PROGRAMS = frozenset(["awk", "gawk", "mawk", "nawk", "sed"])
 _BRINGS_PROGRAM = re.compile(r"-[A-Za-z]*[ef]|--(?:file|exec|expression|source)(?:=.*)?")
 _TAKES_WORD = frozenset(("-F", "-v", "-l"))
 

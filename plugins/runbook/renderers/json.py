@@ -99,7 +99,9 @@ def plain(value: object) -> object:
     if isinstance(value, Enum):
         return plain(value.value)
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(part) for field in fields(value) if not _is_evidence(part := getattr(value, field.name))}
+        return {
+            field.name: plain(part) for field in fields(value) if not _is_evidence(part := getattr(value, field.name))
+        }
     if isinstance(value, Mapping):
         return {str(plain(key)): plain(part) for key, part in value.items() if not _is_evidence(part)}
     if isinstance(value, set | frozenset):

@@ -1,4 +1,4 @@
-"""What every renderer for people shares: safe lines of output, the lines a finding rests on, words for time and place."""
+"""What every renderer for people shares: safe lines of output, the lines of evidence, words for time and place."""
 
 from __future__ import annotations
 
