@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from runbook.errors import Unreadable
 from runbook.helpers import Captures
-from runbook.helpers.loading import HELPER_SECONDS, Helper, describe, line_in, time_limit
+from runbook.helpers.loading import HELPER_SECONDS, Helper, describe, place_in, time_limit
 from runbook.model import Capture, Ending, Evidence, Finding, Plan, Runbook, Verdict
 
 #: Who names packages how, in the order they are told.
@@ -62,7 +63,8 @@ def unreadable(runbook: Runbook, helper: Helper, error: BaseException) -> Findin
         evidence = (error.evidence,)
         place = f"step {error.evidence.step}, {error.evidence.stream} line {error.evidence.first_line}"
     else:
-        place = f"{helper.path}:{line_in(helper.path, error)}"
+        path, line = place_in(helper.folder, error, os.path.join(helper.folder, "helper.py"))
+        place = f"{path}:{line}"
     return Finding(
         "unreadable",
         Verdict.UNKNOWN,

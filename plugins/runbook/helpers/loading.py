@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 from runbook.errors import DefinitionError, Problem, Unreadable
@@ -18,10 +21,10 @@ HELPER_SECONDS = 20.0
 
 
 class Helper:
-    """A loaded helper.py; `draw` is None when it has none."""
+    """A loaded helper.py of a folder; `draw` is None when it has none."""
 
-    def __init__(self, module: dict[str, Any], path: str) -> None:
-        self.path = path
+    def __init__(self, module: dict[str, Any], folder: str) -> None:
+        self.folder = folder
         self.parse: Callable[[Captures], Any] = module["parse"]
         self.judge: Callable[[Any], Iterable[Finding]] = module["judge"]
         self.draw: Callable[[Any], str] | None = module.get("draw")
@@ -30,26 +33,80 @@ class Helper:
 def load_helper(folder: str) -> Helper | None:
     """The helper of the runbook in this folder, or None when it has none.
 
-    Raises DefinitionError, with the line, when the file is not Python, fails while it is loaded, or lacks a function.
+    helper.py may import its neighbours (`from .facts import …`). Raises DefinitionError, with the file and the line,
+    when one of them is not Python, fails while it is loaded, or lacks a function.
     """
     path = os.path.join(folder, "helper.py")
-    try:
-        with open(path, "rb") as file:
-            source = file.read()
-    except FileNotFoundError:
+    if not os.path.exists(path):
         return None
-    module: dict[str, Any] = {"__name__": "helper", "__file__": path}
     try:
         with time_limit(HELPER_SECONDS):
-            exec(compile(source, path, "exec", dont_inherit=True), module)
+            module = vars(_Package(folder).load("helper"))
     except SyntaxError as error:
-        raise _broken(path, error.lineno or 1, error.offset or 1, f"not Python: {error.msg}") from error
+        place = (error.filename or path, error.lineno or 1, error.offset or 1)
+        raise _broken(*place, f"not Python: {error.msg}") from error
     except Exception as error:
-        raise _broken(path, line_in(path, error), 1, f"fails while it is loaded: {describe(error)}") from error
+        raise _broken(*place_in(folder, error, path), 1, f"fails while it is loaded: {describe(error)}") from error
     for name in ("parse", "judge"):
         if not callable(module.get(name)):
             raise _broken(path, 1, 1, f"has no function `{name}`")
-    return Helper(module, path)
+    return Helper(module, folder)
+
+
+class _Package:
+    """The modules of one runbook's folder, each compiled from the bytes that stand there and run once.
+
+    Not by importlib: nothing of it stays in `sys.modules`, where the same name would be another version's tomorrow, and
+    no compiled file is left in the folder.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._modules: dict[str, ModuleType] = {}
+
+    def load(self, name: str) -> ModuleType:
+        """The module of this name, which is run when it is asked for the first time."""
+        if name not in self._modules:
+            path = os.path.join(self._folder, f"{name}.py")
+            with open(path, "rb") as file:
+                source = file.read()
+            module = self._modules[name] = ModuleType(f"{os.path.basename(self._folder)}.{name}")
+            module.__file__ = path
+            module.__dict__["__builtins__"] = {**vars(builtins), "__import__": self._import}
+            with _listed(module):
+                exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
+        return self._modules[name]
+
+    def _import(
+        self,
+        name: str,
+        globals: Mapping[str, object] | None = None,
+        locals: Mapping[str, object] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> ModuleType:
+        if level == 0:
+            return builtins.__import__(name, globals, locals, fromlist or (), level)
+        if level > 1 or not (name or "x").isidentifier():
+            raise ImportError("a helper may import `from .name`, a file in its own folder, and nothing above it")
+        if name:
+            return self.load(name)
+        package = ModuleType(os.path.basename(self._folder))
+        package.__dict__.update({word: self.load(word) for word in fromlist or ()})
+        return package
+
+
+@contextmanager
+def _listed(module: ModuleType) -> Iterator[None]:
+    """Have the module in `sys.modules` while it is run: dataclasses looks up the annotations of its module there."""
+    before = sys.modules.get(module.__name__)
+    sys.modules[module.__name__] = module
+    try:
+        yield
+    finally:
+        del sys.modules[module.__name__]
+        if before is not None:
+            sys.modules[module.__name__] = before
 
 
 def _broken(path: str, line: int, column: int, message: str) -> DefinitionError:
@@ -62,14 +119,15 @@ def describe(error: BaseException) -> str:
     return text if isinstance(error, Unreadable | HelperTimeout) else f"{type(error).__name__}: {text}"
 
 
-def line_in(path: str, error: BaseException) -> int:
-    """The line of this file that the error came through last, or 1."""
-    line, trace = 1, error.__traceback__
+def place_in(folder: str, error: BaseException, path: str) -> tuple[str, int]:
+    """The file in this folder, and its line, that the error came through last; line 1 of `path` when in none."""
+    place, trace = (path, 1), error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == path:
-            line = trace.tb_lineno
+        name = trace.tb_frame.f_code.co_filename
+        if os.path.dirname(name) == folder:
+            place = (name, trace.tb_lineno)
         trace = trace.tb_next
-    return line
+    return place
 
 
 class HelperTimeout(Exception):

@@ -149,8 +149,9 @@ def schema() -> dict[str, Any]:
 def _digest(folder: str, data: bytes, found: dict[str, Any]) -> str:
     """A hash over everything that decides what a run does."""
     digest = hashlib.sha256()
+    modules = sorted(name for name in os.listdir(folder) if name.endswith(".py"))
     scripts = sorted({lab["script"] for lab in found.get("labs", ())})
-    for name in (FILE, "helper.py", *scripts):
+    for name in (FILE, *modules, *scripts):
         content = data if name == FILE else _content(os.path.join(folder, name))
         # With names and lengths, so that no byte can move from one file to the next unnoticed.
         digest.update(f"{name}\0{len(content)}\0".encode())
