@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -80,6 +80,22 @@ def recording(path: str, runbook: Runbook) -> Recording:
         return _of_document(_choose(document, runbook), path)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{path}: not a saved run of {runbook.name}: {type(error).__name__} {error}") from error
+
+
+def sample_paths(folder: str) -> list[str]:
+    """The samples in a runbook's folder, by name."""
+    samples = os.path.join(folder, "samples")
+    try:
+        names = sorted(os.listdir(samples))
+    except FileNotFoundError:
+        return []
+    return [os.path.join(samples, name) for name in names if name.endswith(".yaml")]
+
+
+def load_samples(runbook: Runbook) -> Iterator[Sample]:
+    """Every sample of a runbook; raises DefinitionError at the first that cannot be used."""
+    for path in sample_paths(runbook.folder):
+        yield load_sample(path, runbook)
 
 
 def of_sample(sample: Sample) -> Recording:

@@ -119,7 +119,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A lab: a system built by a shell script, healthy or broken on purpose. Disks are sizes in bytes."""
+    """A lab: a system built by a shell script, healthy or broken on purpose. Disks and memory are sizes in bytes; `commands` are what the script uses."""
 
     id: str
     title: str
@@ -127,6 +127,7 @@ class Scenario:
     script: str
     disks: tuple[int, ...] = ()
     memory: int = 512 * 1024 * 1024
+    commands: tuple[str, ...] = ()
     expect: tuple[tuple[str, Verdict], ...] = ()
 
 

@@ -8,15 +8,16 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import replace
 
 from runbook.executors.executor import Executor
+from runbook.executors.keyboard import Keyboard
 from runbook.executors.replay import ReplayExecutor
 from runbook.executors.schedule import Brake, Ended, Event, Started, run_commands
 from runbook.helpers.conclusions import conclude
 from runbook.helpers.loading import Helper, load_helper
-from runbook.model import Capture, Command, Host, Plan, Run, Runbook, Source, Value
+from runbook.model import Capture, Command, Host, Plan, Run, Runbook, Scenario, Source, Value
 from runbook.planner import plan as make_plan
 from runbook.resolver import resolve
 
-__all__ = ["Brake", "Ended", "Event", "Started", "perform", "prepare", "replay"]
+__all__ = ["Brake", "Ended", "Event", "Started", "perform", "perform_in_lab", "prepare", "prepare_for_lab", "replay"]
 
 
 def prepare(runbook: Runbook, given: Mapping[str, str]) -> Plan:
@@ -52,6 +53,36 @@ def perform(
     return _judge(plan, masked, helper, executor.host(), source, started, time.monotonic() - clock)
 
 
+#: Whose configuration commands read in a lab, where everybody is root.
+LAB_USER = {"HOME": "/root", "USER": "root", "LOGNAME": "root"}
+
+
+def prepare_for_lab(runbook: Runbook, given: Mapping[str, str]) -> Plan:
+    """What would run in a lab; see `prepare`."""
+    return make_plan(runbook, resolve(runbook, given), LAB_USER)
+
+
+def perform_in_lab(
+    plan: Plan,
+    scenario: Scenario,
+    *,
+    keyboard: Keyboard | None = None,
+    brake: Brake | None = None,
+    timeout: float | None = None,
+    note: Callable[[str], None] = lambda text: None,
+) -> Generator[Event, None, Run]:
+    """Build a lab, run a plan in it, and throw the lab away; what changes the lab needs no approval.
+
+    Raises LabError when the lab cannot be had, and as `perform` does.
+    """
+    # Only here, because whoever runs on this host should not wait for what labs import.
+    from runbook.labs.lab import open_lab
+
+    with open_lab(plan.runbook, scenario, keyboard=keyboard, note=note) as executor:
+        source = Source("lab", scenario.id)
+        return (yield from perform(plan, executor, source, approve=lambda _: True, brake=brake, timeout=timeout))
+
+
 def replay(
     runbook: Runbook,
     captures: Iterable[Capture],
@@ -59,9 +90,13 @@ def replay(
     host: Host,
     source: Source,
     started: float = 0.0,
+    given: Mapping[str, str] | None = None,
 ) -> Run:
-    """Judge recorded captures with the runbook as it is now; nothing runs."""
-    values = {**resolve(runbook, {}), **parameters}
+    """Judge recorded captures with the runbook as it is now, and what is `given` over what was recorded; nothing runs.
+
+    Raises ParameterError, and DefinitionError for a broken helper.
+    """
+    values = resolve(runbook, given or {}, parameters)
     plan = Plan(runbook, values, make_plan(runbook, values, {}).commands)
     executor = ReplayExecutor(captures, host)
     answered = tuple(_answer(executor, command) for command in plan.commands)

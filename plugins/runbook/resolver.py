@@ -10,12 +10,14 @@ from runbook.model import Parameter, Runbook, Value
 from runbook.values import nearest, parse_value, shorten
 
 
-def resolve(runbook: Runbook, given: Mapping[str, str]) -> dict[str, Value]:
-    """The value of every parameter that has one, given or by default, in the order of the definition.
+def resolve(
+    runbook: Runbook, given: Mapping[str, str], recorded: Mapping[str, Value] | None = None
+) -> dict[str, Value]:
+    """The value of every parameter that has one, in the order of the definition: given, else recorded, else by default.
 
     Raises ParameterError with everything that is wrong. A secret is never repeated in it.
     """
-    values = defaults(runbook)
+    values = {**defaults(runbook), **(recorded or {})}
     problems = [_unknown(runbook, name) for name in given if name not in {p.name for p in runbook.parameters}]
     for parameter in runbook.parameters:
         if parameter.name in given:
@@ -23,7 +25,7 @@ def resolve(runbook: Runbook, given: Mapping[str, str]) -> dict[str, Value]:
                 values[parameter.name] = _value(parameter, given[parameter.name])
             except ValueError as error:
                 problems.append(_wrong(parameter, given[parameter.name], error))
-        elif parameter.required:
+        elif parameter.required and parameter.name not in values:
             problems.append(f"parameter `{parameter.name}` has no value\n    give it: --set {parameter.name}=VALUE")
     if problems:
         raise ParameterError("\n".join(problems))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from runbook.catalog import entries
 from runbook.errors import UsageError
 from runbook.model import Runbook, Scenario
+
+if TYPE_CHECKING:
+    from runbook.executors.keyboard import Keyboard
 
 
 def name_argument(parser: argparse.ArgumentParser, count: str | None = None) -> None:
@@ -39,6 +42,20 @@ def given_values(pairs: list[str]) -> dict[str, str]:
             raise UsageError(f"--set {pair}: not KEY=VALUE\n    for example --set thin-warning=70")
         values[key] = value
     return values
+
+
+def lab_argument(parser: argparse._ActionsContainer) -> None:
+    action = parser.add_argument("--lab", metavar="SCENARIO", help="in this lab instead of on this host")
+    action.completer = scenario_completer  # type: ignore[attr-defined]
+
+
+def keyboard() -> Keyboard | None:
+    """The person's terminal, when there is one to type on."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    from runbook.executors.keyboard import TerminalKeyboard
+
+    return TerminalKeyboard(sys.stdin.fileno())
 
 
 def chosen_lab(runbook: Runbook, name: str) -> Scenario:

@@ -42,13 +42,17 @@ class Progress:
         if not self._quiet:
             print(text, file=self._stream, flush=True)
 
+    def release(self) -> None:
+        """Leave what is drawn as it is, because something else is printed below it."""
+        self._drawn = 0
+
     def event(self, event: Event) -> None:
         """Take in what happened, and show it."""
         if isinstance(event, Started):
             self._begun[event.command.step] = time.monotonic()
             if event.command.step in self._terminals:
                 self._show(force=True)
-                self._drawn = 0
+                self.release()
         elif isinstance(event, Ended):
             self._ended[event.capture.step] = event.capture
         elif event.step in self._terminals:

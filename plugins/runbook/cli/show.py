@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from runbook.catalog import find
 from runbook.cli.options import name_argument
-from runbook.model import Effect, Runbook, Step
+from runbook.model import Command, Effect, Runbook, Step
 from runbook.renderers.json import plain
 from runbook.renderers.text import wrap
 
@@ -68,7 +68,7 @@ def _step(step: Step) -> Iterator[str]:
         yield f"      undo: {shlex.join(step.undo)}"
 
 
-def requirements(step: Step) -> list[str]:
+def requirements(step: Step | Command) -> list[str]:
     """What the step does and needs, in words."""
     needs = step.needs
     words = ["CHANGES THIS HOST, asks first" if step.effect is Effect.CHANGE else "reads only"]

@@ -10,10 +10,14 @@ from runbook.values import CAPABILITIES
 
 
 def find(program: str, path: str) -> str | None:
-    """The file that `program` names on this search path (or is, when it has a slash), executable or not; else None."""
+    """The file that `program` names on this search path (or is, when it has a slash), executable or not; else None.
+
+    What is relative, in `program` or on the path, is so to /, where every command is run.
+    """
     if "/" in program:
-        return program if os.path.exists(program) else None
-    found = [file for folder in path.split(":") if os.path.isfile(file := os.path.join(folder, program))]
+        return program if os.path.exists(os.path.join("/", program)) else None
+    folders = [os.path.join("/", folder) for folder in path.split(":")]
+    found = [file for folder in folders if os.path.isfile(file := os.path.join(folder, program))]
     return next((file for file in found if os.access(file, os.X_OK)), found[0] if found else None)
 
 
@@ -39,7 +43,8 @@ def refuse(command: Command) -> Capture | None:
     path = dict(command.environment).get("PATH", os.defpath)
     for name in (command.argv[0], *command.needs.commands):
         if find(name, path) is None:
-            return Capture(command.step, command.argv, Ending.NOT_FOUND, detail=f"{name} is not on {path}")
+            where = "this host" if "/" in name else path
+            return Capture(command.step, command.argv, Ending.NOT_FOUND, detail=f"{name} is not on {where}")
     lacking = missing_right(command.needs)
     if lacking:
         detail = f"needs {lacking}; this one command: sudo {shlex.join(command.argv)}"
@@ -54,11 +59,9 @@ def this_host() -> Host:
 
 
 def _system_name() -> str:
-    for path in ("/etc/os-release", "/usr/lib/os-release"):
-        try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                fields = dict(line.rstrip("\n").split("=", 1) for line in file if "=" in line)
-        except OSError:
-            continue
-        return shlex.split(fields.get("PRETTY_NAME", "Linux"))[0]
-    return "Linux"
+    import platform
+
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"] or "Linux"
+    except (OSError, UnicodeDecodeError):
+        return "Linux"

@@ -28,11 +28,16 @@ class Launcher:
         words: tuple[str, ...],
         environment: Mapping[str, str],
         streams: tuple[int, int, int],
+        *,
         terminal: bool = False,
+        seccomp: bytes = b"",
+        remove: str = "",
     ) -> Process:
         """Start `program` with these words as argv and these descriptors as stdin, stdout and stderr.
 
-        The descriptors stay the caller's to close. Raises ExecutionError when the launcher itself is gone.
+        The descriptors stay the caller's to close. `seccomp` is a filter to load first (an array of struct sock_filter);
+        the folder `remove` is deleted once nothing of the command is left, even if we are gone by then. Raises
+        ExecutionError when the launcher itself is gone.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         request = os.memfd_create("request")
@@ -44,6 +49,8 @@ class Launcher:
                 "environment": dict(environment),
                 "directory": "/",
                 "terminal": terminal,
+                "seccomp": seccomp.hex(),
+                "remove": remove,
             }
             os.write(request, json.dumps(wanted).encode())
             os.lseek(request, 0, os.SEEK_SET)

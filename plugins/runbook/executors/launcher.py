@@ -1,8 +1,9 @@
 """The process that starts commands: a small supervisor around each, so that no descendant outlives its step.
 
 Run as `python -I -S launcher.py FD`, single-threaded and free of the engine's imports, because it forks. FD is a
-SOCK_SEQPACKET socket; each message on it carries five descriptors: a file with the request as JSON
-(`argv`, `environment`, `directory`, `terminal`), the command's stdin, stdout and stderr, and a control socket.
+SOCK_SEQPACKET socket; each message on it carries five descriptors: a file with the request as JSON (`argv`,
+`environment`, `directory`, `terminal`, `seccomp`, `remove`; see Launcher.start), the command's stdin, stdout and
+stderr, and a control socket.
 
 For each request a supervisor is forked. It becomes a child subreaper (prctl(2)), so every orphan of the command becomes
 its child, and it starts the command in a session of its own. On the control socket it says, a message each, `started`,
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+PR_SET_SECCOMP = 22
+SECCOMP_MODE_FILTER = 2
 TIOCSCTTY = 0x540E
 #: How long to go on killing what does not die (uninterruptible sleep, another user's process), in seconds.
 GIVE_UP_SECONDS = 1.5
@@ -113,7 +117,13 @@ def supervise(request: int, stdin: int, stdout: int, stderr: int, control_number
         os.close(descriptor)
     failed = os.read(failed_reading, 16)
     say(control, b"error " + failed if failed else b"started")
-    watch(control, woken, command)
+    try:
+        watch(control, woken, command)
+    finally:
+        if wanted["remove"]:
+            import shutil
+
+            shutil.rmtree(wanted["remove"], ignore_errors=True)
 
 
 def become(wanted: dict[str, Any], streams: tuple[int, int, int], failed: int, supervisor: int) -> None:
@@ -135,10 +145,27 @@ def become(wanted: dict[str, Any], streams: tuple[int, int, int], failed: int, s
         reset_signals()
         os.umask(0o022)
         os.chdir(wanted["directory"])
+        if wanted["seccomp"]:
+            load_filter(bytes.fromhex(wanted["seccomp"]))
         os.execve(wanted["argv"][0], wanted["words"], wanted["environment"])
     except OSError as error:
         os.write(failed, str(error.errno).encode())
     os._exit(127)
+
+
+def load_filter(program: bytes) -> None:
+    """Have the kernel refuse the system calls that this BPF program names (seccomp(2)), here and in all children."""
+
+    class Program(ctypes.Structure):
+        _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
+
+    argument = Program(len(program) // 8, program)
+    for option, value, pointer in (
+        (PR_SET_NO_NEW_PRIVS, 1, None),
+        (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(argument)),
+    ):
+        if libc.prctl(option, value, pointer, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl")
 
 
 def lift(streams: tuple[int, int, int]) -> list[int]:

@@ -6,19 +6,22 @@ import fcntl
 import os
 import select
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from io import FileIO
 
-from runbook.executors.executor import CAP_BYTES, TICK_SECONDS, Interrupted
+from runbook.errors import ExecutionError
+from runbook.executors.executor import CAP_BYTES, Interrupted
 from runbook.executors.here import find, refuse, this_host
+from runbook.executors.keyboard import Keyboard
 from runbook.executors.launch import Launcher, Process
 from runbook.executors.session import CHUNK_BYTES, Session
 from runbook.model import Capture, Command, Host, Output
 
 
 class ProcessExecutor:
-    """The executor of this host; `keyboard` is the terminal whose person may answer an interactive step."""
+    """The executor of this host; `keyboard` is where the answers to an interactive step are typed."""
 
-    def __init__(self, keyboard: int | None = None, cap: int = CAP_BYTES) -> None:
+    def __init__(self, keyboard: Keyboard | None = None, cap: int = CAP_BYTES) -> None:
         self._launcher = Launcher()
         self._keyboard = keyboard
         self._cap = cap
@@ -40,6 +43,12 @@ class ProcessExecutor:
         refusal = refuse(command)
         if refusal is not None:
             return refusal
+        try:
+            return (yield from self._run(command))
+        except OSError as error:
+            raise ExecutionError(f"could not run `{command.argv[0]}` here: {error}") from error
+
+    def _run(self, command: Command) -> Generator[Output, None, Capture]:
         if command.terminal:
             from runbook.executors.terminal import execute
 
@@ -47,14 +56,15 @@ class ProcessExecutor:
         return (yield from self._on_pipes(command))
 
     def _on_pipes(self, command: Command) -> Generator[Output, None, Capture]:
-        with _pipes() as (readers, writers), open(os.devnull, "rb") as nothing:
-            streams = (nothing.fileno(), *writers)
+        with _pipe() as (out, to_out), _pipe() as (err, to_err), open(os.devnull, "rb") as nothing:
+            streams = (nothing.fileno(), to_out.fileno(), to_err.fileno())
             process = self._launcher.start(program(command), command.argv, dict(command.environment), streams)
-            for writer in writers:
-                os.close(writer)
             session = Session(command, process, self._cap)
             with closing(process):
-                yield from _pump(session, process, dict(zip(readers, ("stdout", "stderr"), strict=True)))
+                # Ours must be closed, or the end of the command's side would never show.
+                to_out.close()
+                to_err.close()
+                yield from _pump(session, process, {out.fileno(): "stdout", err.fileno(): "stderr"})
         return session.capture()
 
 
@@ -64,24 +74,14 @@ def program(command: Command) -> str:
 
 
 @contextmanager
-def _pipes() -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """The reading ends and the writing ends of two pipes; the reading ends are closed at the end."""
-    out, err = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
-    try:
-        for reader in (out[0], err[0]):
-            _widen(reader)
-        yield (out[0], err[0]), (out[1], err[1])
-    finally:
-        os.close(out[0])
-        os.close(err[0])
-
-
-def _widen(pipe: int) -> None:
-    # An ordinary user over /proc/sys/fs/pipe-user-pages-soft may not: slower, not wrong.
-    try:
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, CHUNK_BYTES)
-    except OSError:
-        return
+def _pipe() -> Iterator[tuple[FileIO, FileIO]]:
+    """The reading and the writing end of a pipe."""
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    with FileIO(reading) as reader, FileIO(writing, "w") as writer:
+        # An ordinary user over /proc/sys/fs/pipe-user-pages-soft may not: slower, not wrong.
+        with suppress(OSError):
+            fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, CHUNK_BYTES)
+        yield reader, writer
 
 
 def _pump(session: Session, process: Process, streams: dict[int, str]) -> Generator[Output, None, None]:
@@ -91,15 +91,16 @@ def _pump(session: Session, process: Process, streams: dict[int, str]) -> Genera
         poll.register(descriptor, select.POLLIN)
     silent = False
     while not session.finished(bool(streams), silent):
-        ready = [descriptor for descriptor, _ in poll.poll(TICK_SECONDS * 1000)]
+        ready = {descriptor for descriptor, _ in poll.poll(session.patience() * 1000)}
         silent = not ready
+        # The news first: whoever drives this may have paused for long, and a command that ended is not timed out.
+        if process.fileno() in ready:
+            process.news()
+            if process.gone:
+                poll.unregister(process)
+        session.enforce()
         try:
-            for descriptor in ready:
-                if descriptor == process.fileno():
-                    process.news()
-                    if process.gone:
-                        poll.unregister(descriptor)
-                    continue
+            for descriptor in ready & streams.keys():
                 data = session.read(descriptor, streams[descriptor])
                 if data:
                     yield Output(session.command.step, streams[descriptor], data)
@@ -110,4 +111,3 @@ def _pump(session: Session, process: Process, streams: dict[int, str]) -> Genera
                 yield Output(session.command.step, "stdout", b"")
         except Interrupted:
             session.interrupt()
-        session.enforce()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from contextlib import suppress
 
+from runbook.executors.executor import Interrupted
 from runbook.model import Capture, Command, Ending, Host, Output
 
 
@@ -18,9 +20,10 @@ class ReplayExecutor:
         capture = self._captures.get(command.step)
         if capture is None:
             return Capture(command.step, command.argv, Ending.SKIPPED, detail="not in this recording")
-        for stream, data in (("stdout", capture.stdout), ("stderr", capture.stderr)):
-            if data:
-                yield Output(command.step, stream, data)
+        with suppress(Interrupted):
+            for stream, data in (("stdout", capture.stdout), ("stderr", capture.stderr)):
+                if data:
+                    yield Output(command.step, stream, data)
         return capture
 
     def host(self) -> Host:

@@ -111,17 +111,24 @@ class _Schedule:
                 yield Ended(capture)
                 continue
             yield Started(command)
-            thread = threading.Thread(target=self._work, args=(self._limited(command),), daemon=True)
+            thread = threading.Thread(target=self._work, args=(command,), daemon=True)
             self._running[command.step] = thread
             thread.start()
 
     def _instead(self, command: Command) -> Capture | None:
         """The capture of a command that is not to run, or None."""
+        # Once more at the end: a person may have thought about their approval for long, or ended the run instead.
+        return self._too_late(command) or self._unwanted(command) or self._too_late(command)
+
+    def _too_late(self, command: Command) -> Capture | None:
         if self._brake.stopped:
             return Capture(command.step, command.argv, Ending.INTERRUPTED, detail="the run was ended before it")
         if self._deadline is not None and time.monotonic() >= self._deadline:
             detail = "was not started: the time for the whole run was up"
             return Capture(command.step, command.argv, Ending.TIMED_OUT, detail=detail)
+        return None
+
+    def _unwanted(self, command: Command) -> Capture | None:
         if command.when is not None and not self._holds(command.when):
             return Capture(command.step, command.argv, Ending.SKIPPED, detail="its condition does not hold")
         if command.effect is Effect.CHANGE and not self._approve(command):
@@ -140,9 +147,10 @@ class _Schedule:
 
     def _work(self, command: Command) -> None:
         """In a thread of its own: drive one command and pass on what it says."""
+        limited = self._limited(command)
         pressed = self._brake.pressed
-        steps = self._executor.execute(command)
         try:
+            steps = self._executor.execute(limited)
             output = next(steps)
             while True:
                 self._events.put(output)
@@ -155,7 +163,10 @@ class _Schedule:
                 else:
                     output = next(steps)
         except StopIteration as end:
-            self._events.put(Ended(end.value))
+            capture: Capture = end.value
+            if capture.ending is Ending.TIMED_OUT and limited.timeout < command.timeout:
+                capture = replace(capture, detail="ended because the time for the whole run was up")
+            self._events.put(Ended(capture))
         except BaseException as error:
             self._events.put(error)
 

@@ -67,12 +67,18 @@ class Session:
             self._after_end += count
 
     def tick_due(self) -> bool:
-        """Whether nothing has been yielded for a tick's length; asking resets the clock when it is."""
+        """Whether the last tick is a tick's length ago; asking resets the clock when it is."""
         now = time.monotonic()
         if now - self._spoke < TICK_SECONDS:
             return False
         self._spoke = now
         return True
+
+    def patience(self) -> float:
+        """How long to wait until something happens, in seconds: once the command has ended, only to the drain's end."""
+        if self._ended is None:
+            return TICK_SECONDS
+        return min(TICK_SECONDS, max(0.0, self._ended + DRAIN_SECONDS - time.monotonic()))
 
     def interrupt(self) -> None:
         """Begin to end the command because the person said so."""
@@ -131,7 +137,7 @@ class Session:
     def _how(self) -> tuple[Ending, int | None, str]:
         if self._process.error is not None:
             ending = Ending.NOT_FOUND if self._process.error in ABSENT else Ending.NOT_PERMITTED
-            return ending, None, f"{self.command.argv[0]}: {os.strerror(self._process.error)}"
+            return ending, None, self._why_not_started(self._process.error)
         if self._reason is Ending.TIMED_OUT:
             return self._reason, None, f"ended after its time-out of {self.command.timeout:g} s{self._survived()}"
         if self._reason is Ending.INTERRUPTED:
@@ -144,8 +150,17 @@ class Session:
         held = "; something it started still held its output and was ended" if self._held else ""
         return Ending.EXITED, os.WEXITSTATUS(status), f"exited {os.WEXITSTATUS(status)}{held}"
 
+    def _why_not_started(self, error: int) -> str:
+        name = self.command.argv[0]
+        if error == errno.ENOENT:
+            # The file was found before it was started: what is missing is the program that its first line names.
+            return f"the interpreter of {name} is not on this host"
+        return f"{name}: {os.strerror(error)}"
+
     def _survived(self) -> str:
-        return "" if self._process.gone else "; it does not die (uninterruptible sleep) and was left behind"
+        if self._process.status is not None:
+            return ""
+        return "; it does not die (uninterruptible sleep, or another user's by now) and was left behind"
 
 
 def _signal_name(number: int) -> str:

@@ -7,27 +7,27 @@ import os
 import select
 import struct
 import termios
-import tty
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Generator
+from contextlib import closing, nullcontext, suppress
 
 import pexpect
 from pexpect.fdpexpect import fdspawn
 
 from runbook.executors.executor import TICK_SECONDS, Interrupted
+from runbook.executors.keyboard import SIZE, Keyboard
 from runbook.executors.launch import Launcher, Process
 from runbook.executors.process import program
 from runbook.executors.session import Session
 from runbook.model import Capture, Command, Output
 
-#: Columns and lines where no person is watching.
-SIZE = (80, 24)
 #: How much of what came last is searched for a prompt, in bytes.
 PROMPT_BYTES = 4096
 
 
-def execute(command: Command, launcher: Launcher, keyboard: int | None, cap: int) -> Generator[Output, None, Capture]:
-    """Run on a pty; `keyboard` is the person's own terminal, or None when nobody is there to type."""
+def execute(
+    command: Command, launcher: Launcher, keyboard: Keyboard | None, cap: int
+) -> Generator[Output, None, Capture]:
+    """Run on a pty; `keyboard` is None when nobody is there to type."""
     master, slave = os.openpty()
     with closing(_Terminal(master, command.answers)) as terminal:
         try:
@@ -38,7 +38,7 @@ def execute(command: Command, launcher: Launcher, keyboard: int | None, cap: int
             # Ours must be closed, or the end of the command's side would never show.
             os.close(slave)
         session = Session(command, process, cap)
-        with closing(process), _raw(keyboard):
+        with closing(process), keyboard.raw() if keyboard is not None else nullcontext():
             yield from _pump(session, process, terminal, keyboard)
     return session.capture()
 
@@ -86,13 +86,13 @@ class _Terminal:
 
 
 def _pump(
-    session: Session, process: Process, terminal: _Terminal, keyboard: int | None
+    session: Session, process: Process, terminal: _Terminal, keyboard: Keyboard | None
 ) -> Generator[Output, None, None]:
     silent = False
     typing = keyboard is not None
     while not session.finished(terminal.open, silent):
         watched = [process] if not process.gone else []
-        sources: list[Process | int] = [*watched, *([terminal.master] if terminal.open else [])]
+        sources: list[Process | Keyboard | int] = [*watched, *([terminal.master] if terminal.open else [])]
         if typing and keyboard is not None:
             sources.append(keyboard)
         ready, _, _ = select.select(sources, [], [], TICK_SECONDS)
@@ -100,10 +100,12 @@ def _pump(
         try:
             if process in ready:
                 process.news()
-            if keyboard in ready and keyboard is not None:
+            if keyboard is not None and keyboard in ready:
                 typing = _type(keyboard, terminal)
             if terminal.master in ready:
-                data = session.keep("stdout", terminal.read())
+                data = terminal.read()
+                # The person sees all of it, however little is kept.
+                session.keep("stdout", data)
                 if data:
                     yield Output(session.command.step, "stdout", data)
             if session.tick_due():
@@ -114,32 +116,15 @@ def _pump(
         session.enforce()
 
 
-def _type(keyboard: int, terminal: _Terminal) -> bool:
+def _type(keyboard: Keyboard, terminal: _Terminal) -> bool:
     """Hand on what the person typed; False when there is no more to come."""
-    keys = os.read(keyboard, 1024)
+    keys = os.read(keyboard.fileno(), 1024)
     terminal.send(keys)
     return bool(keys)
 
 
-@contextmanager
-def _raw(keyboard: int | None) -> Iterator[None]:
-    """The person's terminal hands on every key (Ctrl-C too: it is for the command), and is put back afterwards."""
-    if keyboard is None:
-        yield
-        return
-    before = termios.tcgetattr(keyboard)
-    try:
-        tty.setraw(keyboard)
-        yield
-    finally:
-        termios.tcsetattr(keyboard, termios.TCSAFLUSH, before)
-
-
-def _resize(master: int, keyboard: int | None) -> None:
-    columns, lines = SIZE
-    if keyboard is not None:
-        with suppress(OSError):
-            columns, lines = os.get_terminal_size(keyboard)
+def _resize(master: int, keyboard: Keyboard | None) -> None:
+    columns, lines = keyboard.size() if keyboard is not None else SIZE
     wanted = struct.pack("HHHH", lines, columns, 0, 0)
     if fcntl.ioctl(master, termios.TIOCGWINSZ, bytes(8)) != wanted:
         fcntl.ioctl(master, termios.TIOCSWINSZ, wanted)

@@ -1,0 +1,97 @@
+"""Open a shell inside a lab: a system that was built, healthy or broken on purpose, and is thrown away afterwards."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Generator
+
+from runbook.catalog import find
+from runbook.cli.options import chosen_lab, keyboard, name_argument, scenario_completer
+from runbook.cli.signals import Terminated, interrupts
+from runbook.errors import UsageError
+from runbook.labs.lab import open_lab
+from runbook.model import Capture, Command, Output, Runbook, Scenario
+from runbook.pipeline import LAB_USER
+from runbook.planner import environment
+
+EXAMPLES = """examples:
+  runbook lab lvm-inspect --list
+  runbook lab lvm-inspect laptop"""
+
+#: A shell may stay open as long as its person likes.
+WEEK_SECONDS = 7 * 86400.0
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    name_argument(parser)
+    action = parser.add_argument("scenario", metavar="SCENARIO", nargs="?", help="which lab; may be left out of one")
+    action.completer = scenario_completer  # type: ignore[attr-defined]
+    parser.add_argument("--list", action="store_true", help="list the labs of this runbook and what each must show")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    runbook = find(arguments.name, os.getcwd()).load()
+    if arguments.list:
+        return _list(runbook)
+    scenario = _chosen(runbook, arguments.scenario)
+    typed = keyboard()
+    if typed is None:
+        raise UsageError(
+            "a shell in a lab needs a terminal\n"
+            f"    the runbook runs in it without one: runbook run {runbook.name} --lab {scenario.id}"
+        )
+    try:
+        with interrupts(), open_lab(runbook, scenario, keyboard=typed, note=_note) as executor:
+            _note(f"you are root in lab {scenario.id}: {scenario.title}; `exit` throws it away")
+            return _shell(executor.execute(_command(scenario)))
+    except Terminated as stop:
+        return stop.exit_code
+
+
+def _list(runbook: Runbook) -> int:
+    width = max((len(lab.id) for lab in runbook.labs), default=0)
+    for lab in runbook.labs:
+        expect = ", ".join(f"{code} {verdict}" for code, verdict in lab.expect)
+        print(f"{lab.id:{width}}  {lab.title} ({lab.kind}; must show {expect})")
+    if not runbook.labs:
+        print(f"{runbook.name} has no labs", file=sys.stderr)
+    return 0
+
+
+def _chosen(runbook: Runbook, name: str | None) -> Scenario:
+    if name is None and len(runbook.labs) == 1:
+        return runbook.labs[0]
+    if name is None and runbook.labs:
+        listed = ", ".join(lab.id for lab in runbook.labs)
+        raise UsageError(f"which lab?\n    runbook lab {runbook.name} SCENARIO, with one of: {listed}")
+    return chosen_lab(runbook, name or "")
+
+
+def _command(scenario: Scenario) -> Command:
+    shell = ("/bin/bash", "--norc", "--noprofile", "-i") if os.path.exists("/bin/bash") else ("/bin/sh", "-i")
+    wanted = {
+        **dict(environment(True, LAB_USER)),
+        "TERM": os.environ.get("TERM", "xterm"),
+        "PS1": rf"\[\e[1;35m\]lab {scenario.id}\[\e[0m\]:\w# ",
+        "PAGER": "more",
+    }
+    del wanted["EDITOR"], wanted["VISUAL"]
+    return Command("shell", "shell", shell, tuple(wanted.items()), timeout=WEEK_SECONDS, terminal=True)
+
+
+def _shell(steps: Generator[Output, None, Capture]) -> int:
+    """Show what the shell says, as it is: it is the person's own session."""
+    try:
+        while True:
+            os.write(sys.stdout.fileno(), next(steps).data)
+    except StopIteration as end:
+        capture: Capture = end.value
+        return capture.exit_code or 0
+    finally:
+        steps.close()
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

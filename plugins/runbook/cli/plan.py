@@ -1,0 +1,65 @@
+"""A plan for people and for programs: exactly what a run would do, before anything runs."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+
+from runbook.cli.show import requirements
+from runbook.model import Command, Plan
+from runbook.renderers.json import plain
+
+
+def text(plans: Sequence[Plan]) -> str:
+    return "\n\n".join("\n".join(_lines(plan)) for plan in plans)
+
+
+def document(plans: Sequence[Plan]) -> str:
+    """One JSON document for one plan, a list for several."""
+    documents = [
+        {
+            "schema": "runbook.plan/1",
+            "runbook": {"name": plan.runbook.name, "title": plan.runbook.title, "digest": plan.runbook.digest},
+            "parameters": {name: plain(value) for name, value in shown_parameters(plan).items()},
+            "commands": [_command(plan, command) for command in plan.commands],
+        }
+        for plan in plans
+    ]
+    return json.dumps(documents[0] if len(documents) == 1 else documents, indent=2, ensure_ascii=False)
+
+
+def shown_parameters(plan: Plan) -> dict[str, object]:
+    secret = {parameter.name for parameter in plan.runbook.parameters if parameter.secret}
+    return {name: "***" if name in secret else value for name, value in plan.parameters.items()}
+
+
+def _command(plan: Plan, command: Command) -> dict[str, object]:
+    document = plain(command)
+    assert isinstance(document, dict)
+    answers = [{"prompt": prompt, "reply": _reply(plan, reply)} for prompt, reply in command.answers]
+    return {**document, "environment": dict(command.environment), "answers": answers}
+
+
+def _reply(plan: Plan, reply: str) -> str:
+    return "***" if reply in plan.secrets else reply
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    yield f"plan of {plan.runbook.name}: nothing has run"
+    for name, value in shown_parameters(plan).items():
+        yield f"  {name} = {value}"
+    common = set.intersection(*(set(command.environment) for command in plan.commands))
+    yield from ("", "environment of every step (and nothing else is in it)")
+    yield from (
+        f"  {name}={shlex.quote(value)}" for name, value in plan.commands[0].environment if (name, value) in common
+    )
+    for command in plan.commands:
+        yield ""
+        yield f"{command.step}: {command.title}"
+        yield f"  {shlex.join(command.argv)}"
+        yield f"  {'; '.join(requirements(command))}"
+        own = [f"{name}={shlex.quote(value)}" for name, value in command.environment if (name, value) not in common]
+        yield from [f"  environment: {' '.join(own)}"] * bool(own)
+        yield from (f"  answers {shlex.quote(prompt)} with {_reply(plan, reply)}" for prompt, reply in command.answers)
+        yield from [f"  undo: {shlex.join(command.undo)}"] * bool(command.undo)

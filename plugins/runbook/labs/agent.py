@@ -1,0 +1,104 @@
+"""The part of the engine inside a lab: runs what it is told with the executor of its host, and says how it went.
+
+Started by the lab's prelude with a channel on standard input and output.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import termios
+import threading
+import tty
+from contextlib import suppress
+from dataclasses import asdict, replace
+
+from runbook.errors import ExecutionError
+from runbook.executors.executor import Interrupted
+from runbook.executors.keyboard import RelayKeyboard
+from runbook.executors.process import ProcessExecutor
+from runbook.labs.messages import Channel, Message, pack, pack_capture, unpack, unpack_command
+from runbook.model import Command
+
+
+def main() -> None:
+    """Serve until the channel closes."""
+    with suppress(termios.error):
+        # A kernel lab's channel is its serial line, which would echo and rewrite what passes.
+        tty.setraw(0)
+    channel = Channel(0, 1)
+    agent = Agent(channel)
+    channel.send({"hello": asdict(agent.host())})
+    while (message := channel.receive()) is not None:
+        agent.take(message)
+
+
+class Agent:
+    """The commands that run in this lab, each in a thread of its own."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._keyboard = RelayKeyboard()
+        self._executor = ProcessExecutor(self._keyboard)
+        self._orders: dict[int, list[str]] = {}
+        #: What the lab itself sets (such as DM_DISABLE_UDEV), under what the plan says.
+        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        self.host = self._executor.host
+
+    def take(self, message: Message) -> None:
+        """Do what this message says; returns at once."""
+        if "build" in message:
+            self._start(self._build, message["id"], message["build"])
+        elif "execute" in message:
+            self._orders[message["id"]] = []
+            self._start(self._execute, message["id"], self._inside(unpack_command(message["execute"])))
+        elif "keys" in message:
+            self._keyboard.press(unpack(message["keys"]))
+        elif "size" in message:
+            self._keyboard.resize(*message["size"])
+        else:
+            self._orders.get(message["id"], []).append("interrupt" if "interrupt" in message else "close")
+
+    def _inside(self, command: Command) -> Command:
+        return replace(command, environment=tuple({**self._environment, **dict(command.environment)}.items()))
+
+    def _start(self, work, number: int, subject) -> None:  # type: ignore[no-untyped-def]
+        threading.Thread(target=work, args=(number, subject), daemon=True).start()
+
+    def _build(self, number: int, script: str) -> None:
+        """Run the scenario's script; what it leaves running goes on, for that is the lab."""
+        log = os.memfd_create("build")
+        done = subprocess.run(
+            ["/bin/sh", script], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment, check=False
+        )
+        os.lseek(log, max(0, os.lseek(log, 0, os.SEEK_END) - 4096), os.SEEK_SET)
+        self._channel.send({"id": number, "built": done.returncode, "said": pack(os.read(log, 4096))})
+        os.close(log)
+
+    def _execute(self, number: int, command: Command) -> None:
+        try:
+            capture = self._drive(number, command)
+            self._channel.send({"id": number, "capture": capture})
+        except ExecutionError as error:
+            self._channel.send({"id": number, "error": str(error)})
+        finally:
+            del self._orders[number]
+
+    def _drive(self, number: int, command: Command) -> Message:
+        orders = self._orders[number]
+        steps = self._executor.execute(command)
+        try:
+            output = next(steps)
+            while True:
+                if output.data:
+                    self._channel.send({"id": number, "stream": output.stream, "data": pack(output.data)})
+                if "close" in orders:
+                    steps.close()
+                    return {}
+                output = steps.throw(Interrupted()) if orders and orders.pop() else next(steps)
+        except StopIteration as end:
+            return pack_capture(end.value)
+
+
+if __name__ == "__main__":
+    main()

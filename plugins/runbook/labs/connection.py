@@ -1,0 +1,161 @@
+"""The executor whose commands run inside a lab: it passes them to the lab's agent, and passes on what that says."""
+
+from __future__ import annotations
+
+import queue
+import select
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, nullcontext
+from itertools import count
+
+from runbook.errors import LabError
+from runbook.executors.executor import CAP_BYTES, TICK_SECONDS, Interrupted
+from runbook.executors.keyboard import Keyboard
+from runbook.labs.messages import Channel, Message, pack, pack_command, unpack, unpack_capture
+from runbook.model import Capture, Command, Host, Output
+
+#: Messages that wait for a listener before the lab has to; each holds at most one read of a command's output.
+WAITING = 64
+
+
+class LabExecutor:
+    """Commands inside a lab; see Executor. `broken` gives the lab's last words when it is gone."""
+
+    def __init__(self, channel: Channel, keyboard: Keyboard | None, broken: Callable[[], LabError]) -> None:
+        self._channel = channel
+        self._keyboard = keyboard
+        self._broken = broken
+        self._numbers = count(1)
+        self._listeners: dict[int, queue.Queue[Message]] = {}
+        self._gone = threading.Event()
+        self._hello: queue.Queue[Message] = queue.Queue()
+        self._host: Host | None = None
+        threading.Thread(target=self._receive, daemon=True).start()
+
+    def _receive(self) -> None:
+        while (message := self._channel.receive()) is not None:
+            if "hello" in message:
+                self._hello.put(message)
+            else:
+                self._deliver(message)
+        self._gone.set()
+
+    def _deliver(self, message: Message) -> None:
+        # Waits for a slow listener, and with it the lab; not for one that has stopped listening.
+        while (listener := self._listeners.get(message["id"])) is not None:
+            try:
+                listener.put(message, timeout=TICK_SECONDS)
+                return
+            except queue.Full:
+                continue
+
+    def wait_for_hello(self, seconds: float) -> None:
+        """Return when the lab is up; raises LabError when it does not come up."""
+        for _ in range(int(seconds / TICK_SECONDS)):
+            try:
+                self._host = Host(**self._hello.get(timeout=TICK_SECONDS)["hello"])
+                return
+            except queue.Empty:
+                if self._gone.is_set():
+                    break
+        raise self._broken()
+
+    def host(self) -> Host:
+        assert self._host is not None, "asked before hello"
+        return self._host
+
+    def build(self, script: str, seconds: float) -> tuple[int, bytes]:
+        """Run a scenario's script in the lab; gives its exit status and the end of what it said."""
+        with self._listening() as (number, listener):
+            self._send({"id": number, "build": script})
+            for _ in range(int(seconds / TICK_SECONDS)):
+                message = self._next(listener)
+                if message is not None:
+                    return message["built"], unpack(message["said"])
+        raise LabError(f"the lab was not built within {seconds:g} s")
+
+    def execute(self, command: Command) -> Generator[Output, None, Capture]:
+        """Run the command in the lab; see Executor."""
+        with self._listening() as (number, listener):
+            self._send({"id": number, "execute": pack_command(command)})
+            with self._typing() if command.terminal else nullcontext():
+                return (yield from self._pump(number, listener, command))
+
+    def _pump(self, number: int, listener: queue.Queue[Message], command: Command) -> Generator[Output, None, Capture]:
+        kept = {"stdout": bytearray(), "stderr": bytearray()}
+        while True:
+            try:
+                message = self._next(listener)
+                if message is None:
+                    yield Output(command.step, "stdout", b"")
+                elif "data" in message:
+                    data = unpack(message["data"])
+                    kept[message["stream"]] += data[: CAP_BYTES - len(kept[message["stream"]])]
+                    yield Output(command.step, message["stream"], data)
+                elif "error" in message:
+                    raise LabError(f"the lab could not run step {command.step}: {message['error']}")
+                else:
+                    return unpack_capture(message["capture"], bytes(kept["stdout"]), bytes(kept["stderr"]))
+            except Interrupted:
+                self._send({"id": number, "interrupt": True})
+            except GeneratorExit:
+                self._send({"id": number, "close": True})
+                raise
+
+    def _next(self, listener: queue.Queue[Message]) -> Message | None:
+        """The next message for this listener, or None after a tick without one."""
+        try:
+            return listener.get(timeout=TICK_SECONDS)
+        except queue.Empty:
+            if self._gone.is_set() and listener.empty():
+                raise self._broken() from None
+            return None
+
+    def _send(self, message: Message) -> None:
+        try:
+            self._channel.send(message)
+        except OSError:
+            raise self._broken() from None
+
+    @contextmanager
+    def _listening(self) -> Iterator[tuple[int, queue.Queue[Message]]]:
+        number = next(self._numbers)
+        self._listeners[number] = queue.Queue(WAITING)
+        try:
+            yield number, self._listeners[number]
+        finally:
+            del self._listeners[number]
+
+    @contextmanager
+    def _typing(self) -> Iterator[None]:
+        """Pass on what the person types for as long as the body lasts."""
+        if self._keyboard is None:
+            yield
+            return
+        ended = threading.Event()
+        relay = threading.Thread(target=self._relay, args=(self._keyboard, ended), daemon=True)
+        with self._keyboard.raw():
+            relay.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                relay.join()
+
+    def _relay(self, keyboard: Keyboard, ended: threading.Event) -> None:
+        import os
+
+        size = None
+        while not ended.is_set():
+            if size != keyboard.size():
+                size = keyboard.size()
+                self._send({"size": size})
+            if select.select([keyboard], [], [], TICK_SECONDS)[0]:
+                keys = os.read(keyboard.fileno(), 1024)
+                if not keys:
+                    return
+                self._send({"keys": pack(keys)})
+
+    def close(self) -> None:
+        """The lab itself is closed by who opened it."""

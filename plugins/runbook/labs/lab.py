@@ -1,0 +1,147 @@
+"""Opens a lab, builds its scenario, and leaves nothing behind: no process, mount, namespace or file."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from typing import Protocol
+
+from runbook.errors import LabError
+from runbook.executors.here import find
+from runbook.executors.keyboard import Keyboard
+from runbook.executors.launch import Launcher
+from runbook.labs import kernel, namespace
+from runbook.labs.connection import LabExecutor
+from runbook.labs.messages import Channel
+from runbook.labs.start import Start
+from runbook.model import Runbook, Scenario
+
+#: How long a lab may take to come up, and its script to build the scenario, in seconds.
+BOOT_SECONDS = 60.0
+BUILD_SECONDS = 120.0
+#: What the folders of labs are called, in the folder for temporary files.
+PREFIX = "runbook-lab-"
+#: A folder younger than this is not swept: its lab may just be about to lock it.
+YOUNG_SECONDS = 60.0
+
+
+class Kind(Protocol):
+    """A kind of lab: a module with this function; `scripts` is the folder of the preludes."""
+
+    def start(self, scenario: Scenario, folder: str, scripts: str) -> Start: ...
+
+
+KINDS: dict[str, Kind] = {"kernel": kernel, "namespace": namespace}
+
+
+@contextmanager
+def open_lab(
+    runbook: Runbook,
+    scenario: Scenario,
+    *,
+    keyboard: Keyboard | None = None,
+    note: Callable[[str], None] = lambda _: None,
+) -> Iterator[LabExecutor]:
+    """The executor of a lab in which this scenario has been built; the lab is gone after the body.
+
+    `note` is told what is going on. Raises LabError when the lab does not come up or its script fails.
+    """
+    missing = [command for command in scenario.commands if find(command, kernel.PATH) is None]
+    if missing:
+        raise LabError(_told_missing(runbook, scenario, missing))
+    with ExitStack() as stack:
+        folder = stack.enter_context(_folder())
+        started = time.monotonic()
+        note(f"lab {scenario.id}: starting ({scenario.kind})")
+        executor = stack.enter_context(_boot(scenario, folder, keyboard))
+        booted = time.monotonic()
+        note(f"lab {scenario.id}: up in {booted - started:.1f} s, building")
+        status, said = executor.build(os.path.join(runbook.folder, scenario.script), BUILD_SECONDS)
+        if status != 0:
+            raise LabError(f"lab {scenario.id}: {scenario.script} exited {status}; it said last:\n{_last(said)}")
+        note(f"lab {scenario.id}: built in {time.monotonic() - booted:.1f} s")
+        yield executor
+
+
+def _told_missing(runbook: Runbook, scenario: Scenario, missing: list[str]) -> str:
+    packages = {dict(dict(runbook.packages).get(command, ())).get("debian", command) for command in missing}
+    return (
+        f"lab {scenario.id} needs {', '.join(missing)}, not installed here\n"
+        f"    sudo apt-get install {' '.join(sorted(packages))}   (Debian, Ubuntu)"
+    )
+
+
+@contextmanager
+def _boot(scenario: Scenario, folder: str, keyboard: Keyboard | None) -> Iterator[LabExecutor]:
+    start = KINDS[scenario.kind].start(scenario, folder, os.path.dirname(os.path.abspath(__file__)))
+    ours, theirs = socket.socketpair()
+    log = os.path.join(folder, "log")
+    with closing(Launcher()) as launcher, closing(ours):
+        with open(log, "wb") as file, closing(theirs):
+            streams = (theirs.fileno(), theirs.fileno(), file.fileno())
+            process = launcher.start(
+                start.program, start.argv, start.environment, streams, seccomp=start.seccomp, remove=folder
+            )
+        with closing(process):
+            channel = Channel(ours.fileno(), ours.fileno())
+            executor = LabExecutor(channel, keyboard, lambda: _broken(scenario, log))
+            executor.wait_for_hello(BOOT_SECONDS)
+            yield executor
+
+
+def _broken(scenario: Scenario, log: str) -> LabError:
+    try:
+        with open(log, "rb") as file:
+            said = _last(file.read())
+    except OSError:
+        said = "    (its log is gone)"
+    return LabError(f"lab {scenario.id} ({scenario.kind}) broke down; it said last:\n{said}")
+
+
+def _last(said: bytes) -> str:
+    """The end of what a script or a kernel said, indented."""
+    lines = said.decode("utf-8", "replace").strip().splitlines()[-15:] or ["(nothing)"]
+    return "\n".join(f"    {line}" for line in lines)
+
+
+@contextmanager
+def _folder() -> Iterator[str]:
+    """A private folder, locked for as long as its lab lives; those of labs that were killed are removed first.
+
+    Usually the launcher has removed it by the end of a lab, and when we are killed too; this is for when both were.
+    """
+    _sweep(tempfile.gettempdir())
+    folder = tempfile.mkdtemp(prefix=PREFIX)
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        os.close(lock)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(temporary: str) -> None:
+    for name in os.listdir(temporary):
+        path = os.path.join(temporary, name)
+        if name.startswith(PREFIX):
+            with suppress(OSError):
+                _remove_if_left(path)
+
+
+def _remove_if_left(path: str) -> None:
+    status = os.lstat(path)
+    if status.st_uid != os.getuid() or time.time() - status.st_mtime < YOUNG_SECONDS:
+        return
+    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(path, ignore_errors=True)
+    finally:
+        os.close(lock)

@@ -1,0 +1,10 @@
+# The first process of a namespace lab: NAME of the scenario, COMMAND of the agent. Messages go to the log.
+set -e
+# Named network namespaces, sockets and pid files of this lab are its own.
+mount -t tmpfs run /run
+mkdir -p /run/netns /run/lock
+mount -t sysfs sys /sys
+hostname "$1"
+ip link set lo up
+# Not `exec`: as the first process this shell also takes in what others leave behind.
+eval "$2"
