@@ -8,15 +8,18 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
+from types import NoneType
 from typing import Any
 
 from runbook.errors import ExecutionError, UsageError
 from runbook.escaping import unescape
 from runbook.loader.sample import dump_sample, load_sample
-from runbook.model import Capture, Ending, Host, Run, Runbook, Sample, Source, Value
+from runbook.model import Capture, Ending, Host, Parameter, Run, Runbook, Sample, Source, Value
 from runbook.redaction import Redactor
 from runbook.renderers.json import SCHEMA, timestamp
+from runbook.resolver import defaults
+from runbook.values import parse_value, shorten, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,36 +35,46 @@ class Recording:
 
 def save(path: str, text: str) -> None:
     """Write a file so that there is always the old or the new one, never half; raises ExecutionError in words."""
-    folder = os.path.dirname(os.path.abspath(path))
-    temporary = None
+    data = text.encode("utf-8", "backslashreplace")
     try:
         if os.path.exists(path) and not os.path.isfile(path):
             # A pipe or /dev/stdout: there is nothing to replace.
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(text)
-            return
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=folder)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, _mode(path))
-        os.replace(temporary, path)
+            with open(path, "wb") as file:
+                file.write(data)
+        else:
+            # A symbolic link stays one: what it points to is replaced.
+            _replace(os.path.realpath(path), data)
     except OSError as error:
-        if temporary is not None:
-            with suppress(OSError):
-                os.unlink(temporary)
         raise ExecutionError(f"{path}: not saved: {error.strerror}; what was there is unchanged") from error
 
 
-def _mode(path: str) -> int:
-    """The mode of the file that is replaced, or what the umask leaves of 666."""
+def _replace(path: str, data: bytes) -> None:
+    descriptor, temporary = tempfile.mkstemp(prefix=".runbook-", dir=os.path.dirname(path))
     try:
-        return os.stat(path).st_mode & 0o777
-    except OSError:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        _give_rights(temporary, path)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _give_rights(temporary: str, path: str) -> None:
+    """The mode, and for root the owner, of the file that is replaced; for a new one what the umask leaves of 666."""
+    try:
+        before = os.stat(path)
+    except FileNotFoundError:
         mask = os.umask(0o077)
         os.umask(mask)
-        return 0o666 & ~mask
+        os.chmod(temporary, 0o666 & ~mask)
+        return
+    os.chmod(temporary, before.st_mode & 0o777)
+    if os.geteuid() == 0:
+        os.chown(temporary, before.st_uid, before.st_gid)
 
 
 def recording(path: str, runbook: Runbook) -> Recording:
@@ -70,16 +83,17 @@ def recording(path: str, runbook: Runbook) -> Recording:
         sample = load_sample(path, runbook)
         return of_sample(sample)
     try:
-        with open(path, encoding="utf-8") as file:
+        # A byte-order mark is what some editors put before what was pasted into them.
+        with open(path, encoding="utf-8-sig") as file:
             document = json.load(file)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: neither a sample (.yaml) nor a saved run (.json): {error}") from error
     try:
-        return _of_document(_choose(document, runbook), path)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{path}: not a saved run of {runbook.name}: {type(error).__name__} {error}") from error
+        return _of_document(_choose(document, runbook), path, runbook)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{path}: not a saved run of {runbook.name}: {error}") from error
 
 
 def sample_paths(folder: str) -> list[str]:
@@ -115,74 +129,127 @@ def _date(text: str) -> float:
 
 
 def _choose(document: Any, runbook: Runbook) -> Any:
-    documents = document if isinstance(document, list) else [document]
-    for candidate in documents:
-        if candidate["schema"] != SCHEMA:
-            raise ValueError(f"its schema is {candidate['schema']!r}, not {SCHEMA!r}")
-        if candidate["runbook"]["name"] == runbook.name:
+    for candidate in document if isinstance(document, list) else [document]:
+        schema = _field(candidate, "schema", str)
+        if schema != SCHEMA:
+            raise ValueError(f"its schema is {shorten(schema)}, not {SCHEMA}")
+        if _field(_field(candidate, "runbook", dict), "name", str) == runbook.name:
             return candidate
-    raise ValueError("it holds runs of other runbooks only")
+    raise ValueError("it holds no run of this runbook")
 
 
-def _of_document(document: Any, path: str) -> Recording:
-    host = document["host"]
+def _field(said: Any, name: str, *types: type) -> Any:
+    """A field of an object, of one of these types exactly; raises ValueError in words."""
+    if not isinstance(said, dict) or name not in said:
+        raise ValueError(f"`{name}` is missing")
+    if type(said[name]) not in types:
+        raise ValueError(f"`{name}` cannot be {shorten(json.dumps(said[name]))}")
+    return said[name]
+
+
+def _of_document(document: Any, path: str, runbook: Runbook) -> Recording:
+    host = _field(document, "host", dict)
     return Recording(
-        captures=tuple(_capture(capture) for capture in document["captures"]),
-        parameters=dict(document["parameters"]),
-        host=Host(host["name"], host["kernel"], host["os"], host["arch"]),
+        captures=tuple(_capture(capture) for capture in _field(document, "captures", list)),
+        parameters=dict(_parameters(_field(document, "parameters", dict), runbook)),
+        host=Host(*(_field(host, name, str) for name in ("name", "kernel", "os", "arch"))),
         source=Source("replay", os.path.basename(path)),
-        started=_seconds(document["started"]),
+        started=_moment(_field(document, "started", str, NoneType)),
     )
+
+
+def _parameters(said: dict[str, Any], runbook: Runbook) -> Iterator[tuple[str, Value]]:
+    """The values of the parameters that the runbook still has; a secret was not saved."""
+    for parameter in runbook.parameters:
+        if parameter.name in said and not parameter.secret:
+            value = _field(said, parameter.name, str, int, float, bool)
+            try:
+                yield parameter.name, parse_value(parameter.type, written(value))
+            except ValueError as error:
+                raise ValueError(f"parameter `{parameter.name}` {error}") from error
 
 
 def _capture(said: Any) -> Capture:
+    ending = Ending(_field(said, "ending", str))
+    exit_code = _field(said, "exit_code", int, NoneType)
+    if (exit_code is None) is (ending is Ending.EXITED):
+        raise ValueError(f"`exit_code` cannot be {exit_code} where `ending` is {ending}")
+    optional = {"dropped": 0, "detail": "", **said}
     return Capture(
-        step=str(said["step"]),
-        argv=tuple(str(word) for word in said["argv"]),
-        ending=Ending(said["ending"]),
-        exit_code=said["exit_code"],
-        stdout=unescape(said["stdout"]),
-        stderr=unescape(said["stderr"]),
-        started=_seconds(said["started"]),
-        seconds=float(said["seconds"]),
-        dropped=int(said.get("dropped", 0)),
-        detail=str(said.get("detail", "")),
+        step=_field(said, "step", str),
+        argv=_words(_field(said, "argv", list)),
+        ending=ending,
+        exit_code=exit_code,
+        stdout=unescape(_field(said, "stdout", str)),
+        stderr=unescape(_field(said, "stderr", str)),
+        started=_moment(_field(said, "started", str, NoneType)),
+        seconds=_duration(_field(said, "seconds", int, float)),
+        # Of a run that only says that something is missing it is not known how much.
+        dropped=max(_field(optional, "dropped", int), int(_field(said, "truncated", bool))),
+        detail=_exact(_field(optional, "detail", str)),
     )
 
 
-def _seconds(text: str | None) -> float:
-    return datetime.fromisoformat(text).timestamp() if text else 0.0
+def _words(said: list[Any]) -> tuple[str, ...]:
+    if not said or not all(isinstance(word, str) for word in said):
+        raise ValueError("`argv` must be the words of a command")
+    return tuple(_exact(word) for word in said)
+
+
+def _exact(text: str) -> str:
+    return unescape(text).decode("utf-8", "surrogateescape")
+
+
+def _duration(seconds: float) -> float:
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"`seconds` cannot be {seconds}")
+    return float(seconds)
+
+
+def _moment(text: str | None) -> float:
+    if text is None:
+        return 0.0
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).timestamp()
 
 
 def sample_of(run: Run, case: str, title: str, tools: Mapping[str, str]) -> tuple[Sample, list[tuple[str, str]]]:
     """The run as a sample, redacted, and what was redacted as (before, after) pairs."""
     redactor = Redactor(names=(run.host.name,), users=(os.environ.get("SUDO_USER", ""), os.environ.get("USER", "")))
-    captures = tuple(
-        replace(
-            capture,
-            stdout=redactor.redact(capture.stdout),
-            stderr=redactor.redact(capture.stderr),
-            argv=tuple(
-                redactor.redact(word.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
-                for word in capture.argv
-            ),
-        )
-        for capture in run.captures
-        if capture.ending is not Ending.SKIPPED
-    )
+    captures = tuple(_redacted(capture, redactor) for capture in run.captures if capture.ending is not Ending.SKIPPED)
     source: dict[str, object] = {"kind": "lab" if run.source.kind == "lab" else "host"}
     if run.source.name:
         source["name"] = run.source.name
     source |= {"date": timestamp(run.started)[:10], "kernel": run.host.kernel, "os": run.host.os}
     if tools:
         source["tools"] = dict(tools)
+    values, usual = run.plan.parameters, defaults(run.plan.runbook)
     parameters = {
-        parameter.name: run.plan.parameters[parameter.name]
+        parameter.name: _redacted_value(values[parameter.name], parameter, redactor)
         for parameter in run.plan.runbook.parameters
-        if run.plan.parameters.get(parameter.name) != parameter.default and not parameter.secret
+        if values.get(parameter.name) != usual.get(parameter.name) and not parameter.secret
     }
     findings = {finding.code: finding.verdict for finding in reversed(run.findings)}
     return Sample(case, title, source, parameters, captures, findings), redactor.replaced
+
+
+def _redacted(capture: Capture, redactor: Redactor) -> Capture:
+    return replace(
+        capture,
+        stdout=redactor.redact(capture.stdout),
+        stderr=redactor.redact(capture.stderr),
+        argv=tuple(_redacted_text(word, redactor) for word in capture.argv),
+        detail=_redacted_text(capture.detail, redactor),
+    )
+
+
+def _redacted_text(text: str, redactor: Redactor) -> str:
+    return redactor.redact(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+
+
+def _redacted_value(value: Value, parameter: Parameter, redactor: Redactor) -> Value:
+    free = parameter.type in ("string", "host", "path", "url")
+    return _redacted_text(value, redactor) if free and isinstance(value, str) else value
 
 
 def sample_text(sample: Sample) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from runbook.errors import UsageError
 from runbook.loader import load
 from runbook.model import Runbook
+from runbook.values import nearest, shorten
 
 #: The folder in a knowledge base that holds its runbooks.
 FOLDER = "runbooks"
@@ -42,11 +43,8 @@ def find(name: str, start: str) -> Entry:
     wanted = name.replace("_", "-")
     if wanted in known:
         return known[wanted]
-    import difflib
-
-    near = difflib.get_close_matches(wanted, known, n=1)
-    hint = f"did you mean `{near[0]}`?" if near else "`runbook list` shows the runbooks that can be found from here"
-    raise UsageError(f"there is no runbook called `{name}`\n    {hint}")
+    hint = nearest(wanted, known) or "`runbook list` shows the runbooks that can be found from here"
+    raise UsageError(f"there is no runbook called `{shorten(name)}`\n    {hint}")
 
 
 def roots(start: str) -> list[tuple[str, str]]:
@@ -56,7 +54,7 @@ def roots(start: str) -> list[tuple[str, str]]:
     folder = os.path.realpath(start)
     while True:
         root = os.path.join(folder, FOLDER)
-        if _folders(root) and not os.path.samefile(root, bundled):
+        if _folders(root) and os.path.realpath(root) != bundled:
             found.append((root, folder))
         parent = os.path.dirname(folder)
         if parent == folder:
@@ -68,7 +66,8 @@ def _bundled() -> str:
     """In an installed package beside the engine; in a checkout at its top."""
     here = os.path.dirname(os.path.realpath(__file__))
     installed = os.path.join(here, FOLDER)
-    return installed if os.path.isdir(installed) else os.path.join(os.path.dirname(os.path.dirname(here)), FOLDER)
+    checkout = os.path.join(os.path.dirname(os.path.dirname(here)), FOLDER)
+    return os.path.realpath(installed if os.path.isdir(installed) else checkout)
 
 
 def _folders(root: str) -> list[str]:

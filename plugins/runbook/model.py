@@ -119,7 +119,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A lab: a system built by a shell script, healthy or broken on purpose. Disks and memory are sizes in bytes; `commands` are what the script uses."""
+    """A lab: a system built by a shell script, healthy or broken on purpose; `commands` are what the script uses.
+
+    Disks and memory are sizes in bytes, and belong to a kernel lab only.
+    """
 
     id: str
     title: str

@@ -96,7 +96,9 @@ def replay(
 
     Raises ParameterError, and DefinitionError for a broken helper.
     """
-    values = resolve(runbook, given or {}, parameters)
+    # A secret is never recorded, and nothing that is replayed needs it.
+    unsaid = {parameter.name: "***" for parameter in runbook.parameters if parameter.secret and parameter.required}
+    values = resolve(runbook, given or {}, {**unsaid, **parameters})
     plan = Plan(runbook, values, make_plan(runbook, values, {}).commands)
     executor = ReplayExecutor(captures, host)
     answered = tuple(_answer(executor, command) for command in plan.commands)
@@ -138,11 +140,11 @@ def _judge(
 
 
 def mask(capture: Capture, secrets: frozenset[str]) -> Capture:
-    """The capture without any secret value that the command may have printed."""
-    if not secrets:
-        return capture
-    stdout, stderr = capture.stdout, capture.stderr
+    """The capture without any secret value that the command, or the words on how it ended, may have repeated."""
+    stdout, stderr, detail = capture.stdout, capture.stderr, capture.detail
+    # The longest first, for one may be a part of another.
     for secret in sorted(secrets, key=len, reverse=True):
         stdout = stdout.replace(secret.encode(), b"***")
         stderr = stderr.replace(secret.encode(), b"***")
-    return replace(capture, stdout=stdout, stderr=stderr)
+        detail = detail.replace(secret, "***")
+    return replace(capture, stdout=stdout, stderr=stderr, detail=detail)

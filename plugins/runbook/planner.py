@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from runbook.errors import ParameterError
 from runbook.model import Command, Plan, Runbook, Step, Value
-from runbook.values import PLACEHOLDER
+from runbook.values import PLACEHOLDER, written
 
 #: The same on every host, so that output is the same too: language, time zone, width; nothing pages, edits or asks.
 _ENVIRONMENT = {
@@ -39,7 +39,7 @@ def plan(runbook: Runbook, values: Mapping[str, Value], inherited: Mapping[str, 
     ParameterError where another placeholder has no value, and for a value that a command would take for an option.
     """
     secrets = frozenset(
-        text(values[parameter.name])
+        written(values[parameter.name])
         for parameter in runbook.parameters
         if parameter.secret and parameter.name in values
     )
@@ -48,15 +48,6 @@ def plan(runbook: Runbook, values: Mapping[str, Value], inherited: Mapping[str, 
     if filler.problems:
         raise ParameterError("\n".join(filler.problems))
     return Plan(runbook, dict(values), commands, secrets - {""})
-
-
-def text(value: Value) -> str:
-    """A value as a word: true or false, seconds without a needless `.0`, bytes as a plain number."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def environment(terminal: bool, inherited: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -93,7 +84,12 @@ class _Filler:
     def words(self, step: Step, words: tuple[str, ...]) -> tuple[str, ...]:
         if step.when is not None and step.when.parameter is not None and step.when.parameter not in self._values:
             return words
-        return tuple(self._word(step, word, "--" in words[:index]) for index, word in enumerate(words))
+        # Only parameters may stand between `--` and a parameter: in [sudo, --, cat, "{file}"] the dashes are sudo's.
+        filled, after_dashes = [], False
+        for word in words:
+            filled.append(self._word(step, word, after_dashes))
+            after_dashes = word == "--" or (after_dashes and PLACEHOLDER.fullmatch(word) is not None)
+        return tuple(filled)
 
     def answers(self, step: Step) -> tuple[tuple[str, str], ...]:
         """A prompt whose parameter has no value is left to the person's keyboard."""
@@ -104,17 +100,16 @@ class _Filler:
         match = PLACEHOLDER.fullmatch(reply)
         if match is None or match[1] not in self._declared:
             return reply
-        return text(self._values[match[1]]) if match[1] in self._values else None
+        return written(self._values[match[1]]) if match[1] in self._values else None
 
     def _word(self, step: Step, word: str, after_dashes: bool) -> str:
         filled = PLACEHOLDER.sub(lambda match: self._fill(step, match), word)
         if filled != word and filled.startswith("-") and not word.startswith("-") and not after_dashes:
             name = PLACEHOLDER.findall(word)[0]
             cure = "write ./ before it" if self._declared[name].type == "path" else "give one that begins otherwise"
-            problem = (
+            self._tell(
                 f"parameter `{name}` begins with `-`, and step `{step.id}` would take it for an option\n    {cure}"
             )
-            self._tell(problem)
         return filled
 
     def _fill(self, step: Step, match: re.Match[str]) -> str:
@@ -124,7 +119,7 @@ class _Filler:
         if name not in self._values:
             self._tell(f"step `{step.id}` needs parameter `{name}`\n    give it: --set {name}=VALUE")
             return match[0]
-        return text(self._values[name])
+        return written(self._values[name])
 
     def _tell(self, problem: str) -> None:
         if problem not in self.problems:

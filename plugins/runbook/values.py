@@ -10,13 +10,23 @@ from runbook.model import Value
 #: Characters that change what a reader sees without being seen: controls (but tab and line ends), zero-width and
 #: bidirectional ones, surrogates. None of them is printable to Python, so `escaping.escape` never leaves one.
 HIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff"
     "\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
+    # A carriage return ends a line only before a line feed; alone, it writes over what a terminal showed before it.
+    "(?<!\r(?=\n))"
 )
+#: Letters and marks that show nothing although they count as printable. Prose may need them, a command never does.
+BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 #: How parameters, steps, labs and findings are named: kebab-case, beginning with a letter.
 NAME = "[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 #: Where a value may stand in a word; braces around anything but a declared name are left alone.
 PLACEHOLDER = re.compile(r"\{(" + NAME + r")\}")
+
+#: The codes that the engine itself gives, whatever a runbook's own are.
+ENGINE_CODES = (
+    *("not-found", "not-permitted", "timed-out", "signalled", "interrupted", "declined", "truncated", "unreadable"),
+    *("no-verdict", "command-failed", "commands-succeeded"),
+)
 
 #: The kernel's capabilities by their bit (linux/capability.h), in lower case without `cap_`.
 CAPABILITIES = (
@@ -31,13 +41,16 @@ CAPABILITIES = (
 _LINE_ENDS = re.compile("[\t\n\r]")
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,100}")
-_NUMBER = re.compile(r"[-+]?(?:[0-9]{1,100}(?:\.[0-9]{0,100})?|\.[0-9]{1,100})(?:[eE][-+]?[0-9]{1,3})?")
+_NUMBER = re.compile(r"[-+]?(?:[0-9]{1,100}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][-+]?[0-9]{1,3})?")
 _AMOUNT = r"([0-9]{1,15}(?:\.[0-9]{1,15})?)"
-_DURATION = re.compile(
+DURATION = re.compile(
     rf"(?=.)(?:{_AMOUNT}d)?(?:{_AMOUNT}h)?(?:{_AMOUNT}m(?!s))?(?:{_AMOUNT}s)?(?:{_AMOUNT}ms)?|{_AMOUNT}"
 )
 _DURATION_UNITS = (86400.0, 3600.0, 60.0, 1.0, 0.001, 1.0)
-_SIZE = re.compile(rf"{_AMOUNT}(?:([KMGT])(?:iB|B)?|B)?")
+#: What clocks and files can hold: the kernel counts time in nanoseconds and sizes in bytes, in 63 bits.
+_LONGEST = 36500 * 86400.0
+_LARGEST = 2**63 - 1
+SIZE = re.compile(rf"{_AMOUNT}(?:([KMGT])(?:iB|B)?|B)?")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _ADDRESS = re.compile(r"[0-9.]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9_.-]+)?")
@@ -62,12 +75,15 @@ def parse_value(type: str, text: str, choices: Sequence[str] = (), pattern: str 
 
 def duration(text: str) -> float:
     """Seconds: `20s`, `1m30s`, `500ms`, `2h`, `1d`; a plain number is seconds."""
-    match = _DURATION.fullmatch(text)
+    match = DURATION.fullmatch(text)
     if not match:
         raise ValueError("must be a duration such as 20s, 1m30s or 500ms")
     amounts = zip(match.groups(), _DURATION_UNITS, strict=True)
     # Rounded to nanoseconds, so that 300ms is 0.3 and not a neighbour of it.
-    return round(sum(float(amount) * unit for amount, unit in amounts if amount), 9)
+    seconds = round(sum(float(amount) * unit for amount, unit in amounts if amount), 9)
+    if seconds > _LONGEST:
+        raise ValueError("must be at most 36500d, a hundred years")
+    return seconds
 
 
 def size(text: str) -> int:
@@ -75,12 +91,28 @@ def size(text: str) -> int:
 
     All of them are powers of 1024, as in LVM: 1K, 1KB and 1KiB are 1024 bytes.
     """
-    match = _SIZE.fullmatch(text)
+    match = SIZE.fullmatch(text)
     if not match:
         raise ValueError("must be a size such as 256M, 1.5GiB or 1048576 (K, M, G and T are powers of 1024)")
     amount, unit = match.groups()
     factor: int = 1024 ** " KMGT".index(unit or " ")
-    return round(float(amount) * factor) if "." in amount else int(amount) * factor
+    amount_bytes = round(float(amount) * factor) if "." in amount else int(amount) * factor
+    if amount_bytes > _LARGEST:
+        raise ValueError("must be less than 8388608T, which no file can have")
+    return amount_bytes
+
+
+def written(value: Value) -> str:
+    """A value as a word that `parse_value` reads back: seconds without a needless `.0`, no number as 1e-05."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, float) and "e" in str(value):
+        from decimal import Decimal
+
+        return format(Decimal(str(value)), "f")
+    return str(value)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -107,7 +139,7 @@ def _number(text: str) -> int | float:
     """Whole numbers stay whole, so that 80 reaches a command as 80 and not as 80.0."""
     if _INTEGER.fullmatch(text):
         return int(text)
-    if not _NUMBER.fullmatch(text) or float(text) in (float("inf"), float("-inf")):
+    if not _NUMBER.fullmatch(text) or abs(float(text)) >= 1e100:
         raise ValueError("must be a number such as 80 or 2.5")
     return float(text)
 

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from runbook.catalog import entries
+from runbook.catalog import Entry, entries, find
 from runbook.errors import UsageError
 from runbook.model import Runbook, Scenario
 
@@ -42,6 +42,13 @@ def given_values(pairs: list[str]) -> dict[str, str]:
             raise UsageError(f"--set {pair}: not KEY=VALUE\n    for example --set thin-warning=70")
         values[key] = value
     return values
+
+
+def chosen_entries(names: list[str]) -> list[Entry]:
+    """The runbooks of these names; of none, those of the knowledge base around here, else those of the package."""
+    here = os.getcwd()
+    known = entries(here)
+    return [find(name, here) for name in names] or [entry for entry in known if entry.origin != "bundled"] or known
 
 
 def lab_argument(parser: argparse._ActionsContainer) -> None:

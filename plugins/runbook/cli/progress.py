@@ -33,8 +33,10 @@ class Progress:
         self._terminals = {command.step for command in commands if command.terminal}
         self._begun: dict[str, float] = {}
         self._ended: dict[str, Capture] = {}
+        self._settled: set[str] = set()
         self._printed = 0
         self._drawn = 0
+        self._midline = False
         self._drawn_at = 0.0
 
     def note(self, text: str) -> None:
@@ -45,16 +47,19 @@ class Progress:
     def release(self) -> None:
         """Leave what is drawn as it is, because something else is printed below it."""
         self._drawn = 0
+        self._settled |= self._ended.keys()
 
     def event(self, event: Event) -> None:
         """Take in what happened, and show it."""
         if isinstance(event, Started):
             self._begun[event.command.step] = time.monotonic()
-            if event.command.step in self._terminals:
+            if event.command.step in self._terminals and not self._quiet:
                 self._show(force=True)
                 self.release()
+                return
         elif isinstance(event, Ended):
             self._ended[event.capture.step] = event.capture
+            self._end_line()
         elif event.step in self._terminals:
             self._pass_on(event)
             return
@@ -66,6 +71,13 @@ class Progress:
         text = output.data.decode("utf-8", "replace")
         self._stream.write(_NEUTRAL.sub(lambda match: match[1] or "", text))
         self._stream.flush()
+        if text:
+            self._midline = not text.endswith("\n")
+
+    def _end_line(self) -> None:
+        if self._midline:
+            self._stream.write("\n")
+            self._midline = False
 
     def _show(self, force: bool) -> None:
         if self._live:
@@ -84,7 +96,7 @@ class Progress:
 
     def _draw(self) -> None:
         self._drawn_at = time.monotonic()
-        lines = [line for step in self._order if (line := self._line(step))]
+        lines = [line for step in self._order if step not in self._settled and (line := self._line(step))]
         lines = lines[-(self._height() - 1) :]
         up = f"\x1b[{self._drawn}F" if self._drawn else ""
         self._stream.write(up + "".join(f"\x1b[2K{line}\n" for line in lines))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from runbook.archive import load_samples, of_sample
-from runbook.catalog import entries, find
-from runbook.cli.options import name_argument
+from runbook.cli.options import chosen_entries, name_argument
 from runbook.cli.run import drive
 from runbook.cli.signals import Interrupts, Terminated, interrupts
 from runbook.errors import ExecutionError
@@ -32,9 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    here = os.getcwd()
-    chosen = [find(name, here) for name in arguments.names] or entries(here)
-    runbooks = [entry.load() for entry in chosen]
+    runbooks = [entry.load() for entry in chosen_entries(arguments.names)]
     tally = _Tally()
     try:
         with interrupts() as pressed:

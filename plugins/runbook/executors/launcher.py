@@ -55,12 +55,23 @@ def main(number: int) -> None:
         if requests.fileno() in ready:
             message, descriptors, _, _ = socket.recv_fds(requests, 16, 5)
             if not message:
-                # Supervisors see their own control sockets close; this is for what a killed supervisor left.
+                let_supervisors_end(supervisors, woken)
+                # This is for what a killed supervisor left.
                 kill_until_none(GIVE_UP_SECONDS)
                 return
             supervisors.add(fork_supervisor(requests, descriptors))
             for descriptor in descriptors:
                 os.close(descriptor)
+
+
+def let_supervisors_end(supervisors: set[int], woken: int) -> None:
+    """Wait until all have seen their own control sockets close, killed their trees and put everything away."""
+    deadline = time.monotonic() + 2 * GIVE_UP_SECONDS
+    reap_supervisors(supervisors)
+    while supervisors and time.monotonic() < deadline:
+        if select.select([woken], [], [], 0.1)[0]:
+            os.read(woken, 4096)
+        reap_supervisors(supervisors)
 
 
 def wake_on_children() -> int:

@@ -95,7 +95,7 @@ def _pump(session: Session, process: Process, streams: dict[int, str]) -> Genera
         silent = not ready
         # The news first: whoever drives this may have paused for long, and a command that ended is not timed out.
         if process.fileno() in ready:
-            process.news()
+            _hear(process)
             if process.gone:
                 poll.unregister(process)
         session.enforce()
@@ -111,3 +111,11 @@ def _pump(session: Session, process: Process, streams: dict[int, str]) -> Genera
                 yield Output(session.command.step, "stdout", b"")
         except Interrupted:
             session.interrupt()
+
+
+def _hear(process: Process) -> None:
+    """Take in all the news that there is."""
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    while not process.gone and poll.poll(0):
+        process.news()

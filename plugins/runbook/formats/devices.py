@@ -65,7 +65,7 @@ def block_devices(
 
     lsblk knows a content only from udev, so in a container or a lab blkid fills in.
     """
-    roots = optional(lsblk, lambda capture: json_records(capture, "blockdevices"), unread)
+    roots = optional(lsblk, _disks, unread)
     contents: dict[str, str] = {}
     mounts: dict[str, dict[str, Mount]] = {}
     for record in _descendants(roots):
@@ -74,7 +74,7 @@ def block_devices(
         for target in several if isinstance(several, list) else [record.text("mountpoint")]:
             if target:
                 mounts.setdefault(_path(record), {})[str(target)] = Mount(str(target))
-    for record in optional(findmnt, lambda capture: json_records(capture, "filesystems"), unread):
+    for record in optional(findmnt, _mounted, unread):
         # A part of a file system that is mounted reads /dev/sda1[/subvolume].
         path, target = record.text("source").partition("[")[0], record.text("target")
         mounts.setdefault(path, {})[target] = Mount(target, record.number("use%"))
@@ -84,6 +84,21 @@ def block_devices(
         contents[path] = contents.get(path) or record.text("TYPE")
     places = {path: tuple(targets.values()) for path, targets in mounts.items()}
     return Devices(tuple(_block(root, contents, places) for root in roots), contents, places)
+
+
+def _disks(capture: Capture) -> tuple[Record, ...]:
+    """lsblk's disks; a size that is none is refused here, where what others say is still read."""
+    disks = json_records(capture, "blockdevices")
+    for record in _descendants(disks):
+        record.size("size")
+    return disks
+
+
+def _mounted(capture: Capture) -> tuple[Record, ...]:
+    mounted = json_records(capture, "filesystems")
+    for record in mounted:
+        record.number("use%")
+    return mounted
 
 
 def _block(record: Record, contents: dict[str, str], mounts: dict[str, tuple[Mount, ...]]) -> BlockDevice:

@@ -41,8 +41,8 @@ def tree(branches: tuple[Branch, ...], width: int = 80) -> str:
 
 def _rows(branch: Branch, lead: str, below: str) -> Iterator[tuple[str, str, Branch]]:
     yield lead, below, branch
-    for child in branch.children:
-        last = child is branch.children[-1]
+    for number, child in enumerate(branch.children, start=1):
+        last = number == len(branch.children)
         yield from _rows(child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "))
 
 

@@ -25,7 +25,8 @@ def json_document(capture: Capture) -> object:
     text after it is refused, for that may be a second answer.
     """
     text = text_of(capture)
-    start = re.search(r"^[ \t]*[{\[]", text, re.MULTILINE)
+    # `[sudo] password for …` is noise and no list, and so is the kernel's `[ 12.345678] …`.
+    start = re.search(r"^[ \t]*(?:\{|\[(?=\s*(?:[\"{\[\]]|-?\d+\s*[,\]]|\Z)))", text, re.MULTILINE)
     if start is None:
         raise Unreadable(f"`{capture.step}` should have printed JSON and printed none", capture.step)
     reader = _JsonReader(text, capture.step)
@@ -65,7 +66,10 @@ class _JsonReader:
             return self._list(at, depth)
         try:
             value, end = self._SCALARS.raw_decode(self._text, at)
-        except ValueError:
+        except json.JSONDecodeError as error:
+            at = len(self._text) if error.msg.startswith("Unterminated string") else at
+            raise self.refusal(at, "this is not a JSON value") from None
+        except ValueError:  # a number of thousands of digits
             raise self.refusal(at, "this is not a JSON value") from None
         return (clean(value) if isinstance(value, str) else value), end
 
@@ -75,9 +79,11 @@ class _JsonReader:
         while self._text[at : at + 1] != "}":
             if fields:
                 at = self.blank(self._after(",", at))
-            key, at = self.value(at, depth + 1)
-            at = self.blank(self._after(":", self.blank(at)))
-            fields[str(key)], at = self.value(at, depth + 1)
+            key, end = self.value(at, depth + 1)
+            if not isinstance(key, str):
+                raise self.refusal(at, "there should be a key in quotes here")
+            at = self.blank(self._after(":", self.blank(end)))
+            fields[key], at = self.value(at, depth + 1)
             at = self.blank(at)
         return JsonObject(fields, self._step, self.line(start), self.line(at)), at + 1
 
@@ -109,4 +115,7 @@ def json_records(capture: Capture, name: str) -> tuple[Record, ...]:
     document = json_document(capture)
     if not isinstance(document, Record) or name not in document:
         raise Unreadable(f"`{capture.step}` printed JSON without `{name}`", capture.step)
-    return tuple(document.records(name))
+    entries = document[name]
+    if not isinstance(entries, list) or not all(isinstance(entry, Record) for entry in entries):
+        raise Unreadable(f"`{name}` of `{capture.step}` is not a list of objects", capture.step, document.first_line)
+    return tuple(entries)

@@ -29,7 +29,8 @@ def complaint(capture: Capture) -> Unreadable | None:
     for number, line in enumerate(capture.stderr.decode("utf-8", "replace").split("\n"), start=1):
         # LVM names every descriptor that it inherits, and says that it does not run as root.
         if line.strip() and not line.startswith("File descriptor ") and "non-root user" not in line:
-            return Unreadable(f"`{capture.argv[0]}` said: {line.strip()}", capture.step, number, "stderr")
+            name = (*capture.argv, capture.step)[0]
+            return Unreadable(f"`{name}` said: {line.strip()}", capture.step, number, "stderr")
     return None
 
 

@@ -9,8 +9,9 @@ from runbook.errors import Unreadable
 from runbook.escaping import escape
 from runbook.model import Capture, Evidence
 
-_SIZE = re.compile(r"[<>]?(\d+(?:[.,]\d*)?)\s*([bkmgtpe]?)(?:i?b)?", re.IGNORECASE)
-_NUMBER = re.compile(r"[<>]?([+-]?\d+(?:[.,]\d*)?)\s*%?")
+# At most so many digits that what they stand for is a finite number.
+_SIZE = re.compile(r"[<>]?([0-9]{1,40})(?:[.,]([0-9]{0,40}))?\s*([bkmgtpe]?)(?:i?b)?", re.IGNORECASE)
+_NUMBER = re.compile(r"[<>]?([+-]?[0-9]{1,40}(?:[.,][0-9]{0,40})?)\s*%?")
 _NOTHING = frozenset(("", "-", "unknown", "undefined"))
 _UNITS = "bkmgtpe"
 
@@ -53,7 +54,9 @@ class Record(dict[str, object]):
         match = _SIZE.fullmatch(text)
         if match is None:
             raise self._refusal(name, text, "a size")
-        return int(float(match[1].replace(",", ".")) * 1024 ** _UNITS.index(match[2].lower() or "b"))
+        factor: int = 1024 ** _UNITS.index(match[3].lower() or "b")
+        # Whole numbers by themselves: as a float, 16 EiB less one byte would be 16 EiB.
+        return int(match[1]) * factor + int(float(f"0.{match[2] or 0}") * factor)
 
     def records(self, name: str) -> Iterator[Record]:
         """The records in a list field; none when the field is absent or not a list."""

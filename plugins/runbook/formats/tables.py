@@ -18,14 +18,16 @@ def export_blocks(capture: Capture) -> tuple[Record, ...]:
     """
     blocks: list[Record] = []
     fields: dict[str, object] = {}
+    first = 1
     for number, line in enumerate([*text_of(capture).split("\n"), ""], start=1):
         key, separator, value = line.strip().partition("=")
         if separator:
+            first = first if fields else number
             fields[key] = clean(re.sub(r"\\(.)", r"\1", value))
         elif key:
             raise Unreadable(f"line {number} of `{capture.step}` is not KEY=VALUE", capture.step, number)
         elif fields:
-            blocks.append(Record(fields, capture.step, number - len(fields), number - 1))
+            blocks.append(Record(fields, capture.step, first, number - 1))
             fields = {}
     return tuple(blocks)
 
@@ -40,7 +42,8 @@ def columns(capture: Capture, *headings: str) -> tuple[Record, ...]:
     The table starts at the first line that has all of `headings`; lines before it are noise. A paste that has lost its
     spacing is refused, for a value could then be taken for its neighbour's.
     """
-    lines = text_of(capture).split("\n")
+    # A paste may have lost runs of blanks to tabs.
+    lines = text_of(capture).expandtabs().split("\n")
     top = next((n for n, line in enumerate(lines) if line.strip() and set(headings) <= set(line.split())), None)
     if top is None:
         if not "".join(lines).strip():

@@ -18,7 +18,7 @@ __all__ = ["Captures", "Unreadable"]
 
 
 class Captures(Mapping[str, Capture]):
-    """The captures of a run by step id, and the parameters it ran with."""
+    """The captures of a run by step id, and the parameters it ran with, but for the secret ones."""
 
     def __init__(self, captures: tuple[Capture, ...], parameters: Mapping[str, Value]) -> None:
         self._captures = {capture.step: capture for capture in captures}

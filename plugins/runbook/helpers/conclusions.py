@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from runbook.errors import Unreadable
 from runbook.helpers import Captures
-from runbook.helpers.loading import HELPER_SECONDS, Helper, describe, place_in, time_limit
-from runbook.model import Capture, Ending, Evidence, Finding, Plan, Runbook, Verdict
+from runbook.helpers.loading import FAULTS, HELPER_SECONDS, Helper, describe, place_in, time_limit
+from runbook.model import Capture, Ending, Evidence, Finding, Plan, Reference, Runbook, Value, Verdict
+from runbook.values import NAME
 
 #: Who names packages how, in the order they are told.
 DISTRIBUTIONS = {"debian": "Debian", "fedora": "Fedora", "arch": "Arch"}
 INSTALL = {"debian": "apt install", "fedora": "dnf install", "arch": "pacman -S"}
+#: More findings than this nobody reads, and a helper that gives them for ever would fill the memory.
+MOST_FINDINGS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +40,12 @@ def conclude(plan: Plan, captures: tuple[Capture, ...], helper: Helper | None) -
     else:
         try:
             with time_limit(HELPER_SECONDS):
-                facts = helper.parse(Captures(captures, plan.parameters))
-                drawing = helper.draw(facts) if helper.draw else ""
-                findings += helper.judge(facts)
-        except Exception as error:
+                facts = helper.parse(Captures(captures, _open_values(plan)))
+                # One by one: what was found before the helper breaks stays found.
+                for finding in helper.judge(facts):
+                    findings.append(_accepted(finding, len(findings)))
+                drawing = _drawing(helper, facts)
+        except FAULTS as error:
             findings.append(unreadable(plan.runbook, helper, error))
     findings += (finding for capture in captures for finding in by_ending(plan, capture))
     if not findings:
@@ -46,6 +53,12 @@ def conclude(plan: Plan, captures: tuple[Capture, ...], helper: Helper | None) -
     # Worst first; the order in which the helper gave them within.
     findings.sort(key=lambda finding: -finding.verdict)
     return Conclusion(facts, tuple(findings), drawing)
+
+
+def _open_values(plan: Plan) -> dict[str, Value]:
+    """What a helper may know: no secret, for what it knows can end up in a finding."""
+    secret = {parameter.name for parameter in plan.runbook.parameters if parameter.secret}
+    return {name: value for name, value in plan.parameters.items() if name not in secret}
 
 
 NOTHING_CONCLUDED = Finding(
@@ -56,10 +69,50 @@ NOTHING_CONCLUDED = Finding(
 )
 
 
+def _accepted(finding: object, before: int) -> Finding:
+    """The finding, if it can be shown; raises TypeError or ValueError in words."""
+    if before >= MOST_FINDINGS:
+        raise ValueError(f"`judge` gave more than {MOST_FINDINGS} findings")
+    if not isinstance(finding, Finding):
+        raise TypeError(f"`judge` gave {type(finding).__name__}, not a Finding")
+    holds = {
+        "code": isinstance(finding.code, str) and re.fullmatch(NAME, finding.code),
+        "verdict": isinstance(finding.verdict, Verdict),
+        "summary": isinstance(finding.summary, str),
+        "explanation": isinstance(finding.explanation, str),
+        "advice": isinstance(finding.advice, str),
+        "evidence": isinstance(finding.evidence, tuple) and all(map(_is_sound, finding.evidence)),
+        "references": isinstance(finding.references, tuple)
+        and all(isinstance(reference, Reference) for reference in finding.references),
+    }
+    for name, good in holds.items():
+        if not good:
+            wrong = type(getattr(finding, name)).__name__
+            raise TypeError(f"`judge` gave the finding {finding.code!r} with a wrong `{name}` ({wrong})")
+    return finding
+
+
+def _is_sound(evidence: object) -> bool:
+    return (
+        isinstance(evidence, Evidence)
+        and isinstance(evidence.step, str)
+        and evidence.stream in ("stdout", "stderr")
+        and isinstance(evidence.first_line, int)
+        and isinstance(evidence.last_line, int)
+    )
+
+
+def _drawing(helper: Helper, facts: object) -> str:
+    drawing = helper.draw(facts) if helper.draw else ""
+    if not isinstance(drawing, str):
+        raise TypeError(f"`draw` gave {type(drawing).__name__}, not text")
+    return drawing
+
+
 def unreadable(runbook: Runbook, helper: Helper, error: BaseException) -> Finding:
-    """The finding for a helper that gave up, or broke, on this output."""
+    """The finding for a helper that gave up on this output, or broke on it."""
     evidence: tuple[Evidence, ...] = ()
-    if isinstance(error, Unreadable):
+    if isinstance(error, Unreadable) and _is_sound(error.evidence):
         evidence = (error.evidence,)
         place = f"step {error.evidence.step}, {error.evidence.stream} line {error.evidence.first_line}"
     else:
@@ -69,8 +122,8 @@ def unreadable(runbook: Runbook, helper: Helper, error: BaseException) -> Findin
         "unreadable",
         Verdict.UNKNOWN,
         f"Could not make sense of the output ({place}): {describe(error)}",
-        "The commands ran, but their output is not of a form that this runbook's helper can read. This says nothing "
-        "about whether the host is well.",
+        "The commands ran, but this runbook's helper cannot read or judge what they printed. This says nothing about "
+        "whether the host is well.",
         "Record the output as a sample, so that the helper can learn to read it:\n"
         f"    runbook record {runbook.name} --as unreadable",
         evidence,
@@ -93,20 +146,21 @@ def by_endings(captures: tuple[Capture, ...]) -> Iterator[Finding]:
 
 
 def last_line(capture: Capture) -> tuple[Evidence, ...]:
-    """Where a failed command usually says why: the last line of stderr, else of stdout."""
+    """Where a failed command usually says why: the last line of stderr that is not blank, else of stdout."""
     for stream, data in (("stderr", capture.stderr), ("stdout", capture.stdout)):
-        count = len(data.splitlines())
-        if count:
+        if data.strip():
+            count = data.rstrip().count(b"\n") + 1
             return (Evidence(capture.step, stream, count, count),)
     return ()
 
 
 def by_ending(plan: Plan, capture: Capture) -> Iterator[Finding]:
     """What the engine itself says of one step, whatever the runbook: always unknown, never ok."""
+    step, detail = capture.step, capture.detail
     if capture.truncated:
         yield _unknown(
             "truncated",
-            f"Step {capture.step} printed {capture.dropped} bytes more than are kept",
+            f"Step {step} printed {capture.dropped} bytes more than are kept",
             "Output over the cap is read and dropped, so what was judged is only its beginning.",
         )
     if capture.ending is Ending.NOT_FOUND:
@@ -116,31 +170,33 @@ def by_ending(plan: Plan, capture: Capture) -> Iterator[Finding]:
     elif capture.ending is Ending.TIMED_OUT:
         yield _unknown(
             "timed-out",
-            f"Step {capture.step} {capture.detail}",
-            "The command was ended, with everything it had started; what it said until then is kept.",
-            "See where it hangs:\n    " + _line(capture),
+            f"Step {step} {detail or 'did not end in time'}",
+            "A command whose time is up is ended with everything it had started; what it said until then is kept.",
+            "See where it hangs:\n    " + shlex.join(capture.argv),
         )
     elif capture.ending is Ending.SIGNALLED:
-        yield _unknown("signalled", f"Step {capture.step} was {capture.detail}", "It did not end by itself.")
+        yield _unknown("signalled", f"Step {step} did not end by itself" + (f": {detail}" if detail else ""))
     elif capture.ending is Ending.INTERRUPTED:
-        yield _unknown("interrupted", f"Step {capture.step} was interrupted", "What it said until then is kept.")
+        yield _unknown("interrupted", f"Step {step}: {detail or 'interrupted'}", "What it said until then is kept.")
     elif capture.ending is Ending.DECLINED:
         yield _unknown(
             "declined",
-            f"Step {capture.step} was not run: {capture.detail}",
+            f"Step {step} was not run: {detail or 'it was not approved'}",
             "It changes the host, and a step that changes the host runs only when a person says so.",
             f"See exactly what it would do, then approve it:\n    runbook run {plan.runbook.name} --plan\n"
             f"    runbook run {plan.runbook.name} --yes   # changes this host",
         )
 
 
-def _unknown(code: str, summary: str, explanation: str, advice: str = "") -> Finding:
+def _unknown(code: str, summary: str, explanation: str = "", advice: str = "") -> Finding:
     return Finding(code, Verdict.UNKNOWN, summary, explanation, advice)
 
 
 def not_found(runbook: Runbook, capture: Capture) -> Finding:
     """The tool is absent: which package brings it."""
-    name = capture.detail.partition(" is not on ")[0]
+    name, found, _ = capture.detail.partition(" is not on ")
+    if not found:
+        name = (*capture.argv, capture.step)[0]
     packages = dict(dict(runbook.packages).get(name, ()))
     advice = "\n".join(
         f"On {label}:\n    {INSTALL[key]} {packages[key]}   # changes this host"
@@ -149,25 +205,20 @@ def not_found(runbook: Runbook, capture: Capture) -> Finding:
     )
     return _unknown(
         "not-found",
-        f"Step {capture.step}: {capture.detail or f'{capture.argv[0]} was not found'}",
+        f"Step {capture.step}: {capture.detail or f'{name} was not found'}",
         "The command is not installed here, so this part of the host could not be looked at.",
-        advice or f"Install the package that brings `{name}`.",
+        advice or f"Install the package that brings {name}.",
     )
 
 
 def not_permitted(runbook: Runbook, capture: Capture) -> Finding:
     """A right is lacking: the exact line that has it."""
+    reason = capture.detail.partition(";")[0]
     return _unknown(
         "not-permitted",
-        f"Step {capture.step} {capture.detail.partition(';')[0] or 'was not permitted'}",
+        f"Step {capture.step} was not permitted" + (f": {reason}" if reason else ""),
         "This user may not run the command, so this part of the host could not be looked at. Nothing was tried with "
         "more rights: Runbook never calls sudo by itself.",
-        f"Run this command alone, or the whole runbook, with the right it lacks:\n    sudo {_line(capture)}\n"
-        f"    sudo runbook run {runbook.name}",
+        "Run this command alone, or the whole runbook, with the right it lacks:\n"
+        f"    sudo {shlex.join(capture.argv)}\n    sudo runbook run {runbook.name}",
     )
-
-
-def _line(capture: Capture) -> str:
-    import shlex
-
-    return shlex.join(capture.argv)

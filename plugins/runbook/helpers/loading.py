@@ -18,6 +18,8 @@ from runbook.model import Finding
 
 #: How long loading, parsing and judging together may take before the helper is given up.
 HELPER_SECONDS = 20.0
+#: Characters of an error's text that are told; it may quote all that a command printed.
+LONGEST_REASON = 300
 
 
 class Helper:
@@ -45,7 +47,7 @@ def load_helper(folder: str) -> Helper | None:
     except SyntaxError as error:
         place = (error.filename or path, error.lineno or 1, error.offset or 1)
         raise _broken(*place, f"not Python: {error.msg}") from error
-    except Exception as error:
+    except FAULTS as error:
         raise _broken(*place_in(folder, error, path), 1, f"fails while it is loaded: {describe(error)}") from error
     for name in ("parse", "judge"):
         if not callable(module.get(name)):
@@ -114,9 +116,14 @@ def _broken(path: str, line: int, column: int, message: str) -> DefinitionError:
 
 
 def describe(error: BaseException) -> str:
-    """An exception in one line: a sentence of ours as it is, anything else with its type."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, Unreadable | HelperTimeout) else f"{type(error).__name__}: {text}"
+    """An exception in one line, not a long one: a sentence of ours as it is, anything else with its type."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:
+        text = "it cannot say what is wrong"
+    if not isinstance(error, Unreadable | HelperTimeout):
+        text = f"{type(error).__name__}: {text}"
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}…"
 
 
 def place_in(folder: str, error: BaseException, path: str) -> tuple[str, int]:
@@ -130,13 +137,17 @@ def place_in(folder: str, error: BaseException, path: str) -> tuple[str, int]:
     return place
 
 
-class HelperTimeout(Exception):
-    """A helper that did not come to an end."""
+class HelperTimeout(BaseException):
+    """A helper that did not come to an end; no Exception, or its own `except Exception` in a loop would swallow it."""
+
+
+#: All that a helper can raise but Ctrl-C, which is the person's: `sys.exit(0)` in a helper must not pass for ok.
+FAULTS = (Exception, HelperTimeout, SystemExit, GeneratorExit)
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise HelperTimeout in the body after so long.
+    """Raise HelperTimeout in the body after so long, and again a second later should it be swallowed there.
 
     By an alarm, because that also ends a regular expression that backtracks for ever; an alarm reaches only the main
     thread, so elsewhere the body is not limited.
@@ -144,14 +155,17 @@ def time_limit(seconds: float) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    over = False
 
     def give_up(*_: object) -> None:
-        raise HelperTimeout(f"the helper did not come to an end in {seconds:g} s")
+        if not over:
+            raise HelperTimeout(f"the helper did not come to an end in {seconds:g} s")
 
     before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     try:
         yield
     finally:
+        over = True
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -18,9 +18,11 @@ FILE = "runbook.yaml"
 DISTRIBUTIONS = ("debian", "fedora", "arch")
 VERDICTS = tuple(str(verdict) for verdict in Verdict)
 
-_ID = Text(NAME, "a name in kebab-case, such as thin-pool")
+KEBAB = (NAME, "a name in kebab-case, such as thin-pool", "use small letters and digits, joined by single hyphens")
+_ID = Text(*KEBAB)
 _PROSE = Text(prose=True)
 _WORDS = ListOf(Word(), at_least=1)
+_COMMANDS = ListOf(Text())
 
 PARAMETER = Record(
     "a parameter",
@@ -32,14 +34,14 @@ PARAMETER = Record(
         "required": Field(Boolean(), "Whether a value must be given."),
         "choices": Field(ListOf(Word(), at_least=1), "The values it may have."),
         "pattern": Field(Text(says="a regular expression"), "A regular expression that the whole value must match."),
-        "secret": Field(Boolean(), "Whether its value is never shown; it can only be used in `answers`."),
+        "secret": Field(Boolean(), "Whether its value is never shown; it is used in `answers` only, has no default."),
     },
 )
 
 NEEDS = Record(
     "`needs`",
     {
-        "commands": Field(ListOf(Word()), "Commands it uses besides its first word."),
+        "commands": Field(_COMMANDS, "Commands it uses besides its first word."),
         "root": Field(Boolean(), "Whether only root can run it."),
         "capabilities": Field(ListOf(Choice(CAPABILITIES)), "Capabilities it needs, as in net_admin."),
         "network": Field(Boolean(), "Whether it talks to other hosts."),
@@ -86,9 +88,10 @@ LAB = Record(
         "title": Field(_PROSE, "What is broken in it.", required=True),
         "kind": Field(Choice(("namespace", "kernel")), "How it is set apart from this host.", required=True),
         "script": Field(Text(), "The shell script that builds it, in the runbook's folder.", required=True),
-        "disks": Field(ListOf(Size()), "The sizes of its empty disks."),
+        "commands": Field(_COMMANDS, "Commands that its script uses, so that a missing one is told first."),
+        "disks": Field(ListOf(Size()), "The sizes of a kernel lab's empty disks."),
         "memory": Field(Size(), "How much memory a kernel lab has; 512M unless told."),
-        "expect": Field(MapOf(Choice(VERDICTS), NAME, _ID.says), "The findings it must give, with their verdicts."),
+        "expect": Field(MapOf(Choice(VERDICTS), *KEBAB), "The findings it must give, with their verdicts."),
     },
 )
 
@@ -98,7 +101,7 @@ REFERENCE = Record(
     "a reference",
     {
         "title": Field(_PROSE, "What it is called.", required=True),
-        "url": Field(Text(r"https?://\S+", "an address that begins with https://"), "Where it is."),
+        "url": Field(Text(r"https?://\S+", "an address that begins with https://", "write all of it"), "Where it is."),
     },
 )
 
@@ -111,7 +114,7 @@ RUNBOOK = Record(
         "parameters": Field(ListOf(PARAMETER), "What it can be told."),
         "steps": Field(ListOf(STEP, at_least=1), "The commands it runs.", required=True),
         "labs": Field(ListOf(LAB), "Systems, healthy or broken on purpose, that it can be tried on."),
-        "findings": Field(MapOf(_PROSE, NAME, _ID.says), "Every code its helper can give, with one sentence."),
+        "findings": Field(MapOf(_PROSE, *KEBAB), "Every code its helper can give, with one sentence."),
         "packages": Field(MapOf(OneOf((Text(), PACKAGES))), "The package that brings a command."),
         "references": Field(ListOf(REFERENCE), "Where its statements can be looked up."),
     },
@@ -154,7 +157,7 @@ def _digest(folder: str, data: bytes, found: dict[str, Any]) -> str:
     for name in (FILE, *modules, *scripts):
         content = data if name == FILE else _content(os.path.join(folder, name))
         # With names and lengths, so that no byte can move from one file to the next unnoticed.
-        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(os.fsencode(name) + b"\0%d\0" % len(content))
         digest.update(content)
     return digest.hexdigest()
 

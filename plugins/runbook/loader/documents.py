@@ -12,12 +12,14 @@ from typing import Any
 import yaml
 
 from runbook.errors import DefinitionError, Problem
-from runbook.values import HIDDEN
+from runbook.values import HIDDEN, shorten
 
 #: How large a definition may be, in bytes.
 DEFINITION_BYTES = 256 * 1024
 #: How deep lists and mappings may be nested.
 DEPTH = 20
+#: How many values a file may hold: a list of a few million is small on disk, and not in memory.
+NODES = 100_000
 #: After so many problems there is no use in more.
 PROBLEMS = 100
 
@@ -37,17 +39,19 @@ _WORDS: dict[str, float | bool | None] = {
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
 
+#: What both parsers say, in part, and what to do about it.
 _CURES = {
     "cannot start any token": "indent with spaces, never tabs; put text that begins with @, ` or % in quotes",
     "mapping values are not allowed": "put text that contains `: ` in quotes, or check the indentation",
     "could not find expected ':'": "write `key: value`, and put text that goes over several lines in quotes",
-    "did not find expected key": "check the indentation, and that quotes are closed",
-    "did not find expected ',' or ']'": "close the list with `]`",
-    "did not find expected ',' or '}'": "close the mapping with `}`",
+    "expected ',' or ']'": "close the list with `]`, and put a word that contains [ ] { } or a comma in quotes",
+    "expected ',' or '}'": "close the mapping with `}`, and put text that contains [ ] { } or a comma in quotes",
     "unexpected end of stream": "close the quotes",
-    "block sequence entries are not allowed": "begin the list on a line of its own",
+    "sequence entries are not allowed": "begin the list on a line of its own",
     "unknown escape character": "use single quotes, or write the backslash twice",
+    "alphabetic or numeric character": "put text that begins with *, & or % in quotes",
 }
+_ANY_CURE = "check the indentation, and that quotes and brackets are closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,31 +96,36 @@ class Report:
         self.at(place.line, place.column, message, cure)
 
     def at(self, line: int, column: int, message: str, cure: str = "") -> None:
-        problem = Problem(self.path, line, column, message, cure)
-        if problem not in self._problems[-5:]:
+        """Raises DefinitionError when there are so many problems that reading on would tell nothing more."""
+        problem = Problem(self.path, line, column, _one_line(message), _one_line(cure))
+        if problem not in self._problems:
             self._problems.append(problem)
+        if len(self._problems) >= PROBLEMS:
+            raise DefinitionError(self.problems)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """In the order of their lines."""
-        return tuple(sorted(self._problems, key=lambda problem: (problem.line, problem.column))[:PROBLEMS])
+        return tuple(sorted(self._problems, key=lambda problem: (problem.line, problem.column)))
 
-    @property
-    def full(self) -> bool:
-        return len(self._problems) >= PROBLEMS
+
+def _one_line(text: str) -> str:
+    """A sentence quotes what the file says: nothing in it may break the line or command the terminal."""
+    return HIDDEN.sub("?", " ".join(text.split()))
 
 
 def read(path: str, limit: int) -> bytes:
     """The bytes of a file; raises DefinitionError when there is no such file or it is larger than the limit."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise DefinitionError((Problem(path, 1, 1, "is not a file"),))
+            raise DefinitionError((Problem(path, 1, 1, "is not a file", "give the name of a YAML file"),))
         with open(path, "rb") as file:
             data = file.read(limit + 1)
     except FileNotFoundError as error:
-        raise DefinitionError((Problem(path, 1, 1, "there is no such file"),)) from error
+        raise DefinitionError((Problem(path, 1, 1, "there is no such file", "check its name"),)) from error
     except OSError as error:
-        raise DefinitionError((Problem(path, 1, 1, f"cannot be read: {error.strerror}"),)) from error
+        message = f"cannot be read: {error.strerror}"
+        raise DefinitionError((Problem(path, 1, 1, message, "check its permissions and its name"),)) from error
     if len(data) > limit:
         message = f"is larger than {limit // 1024} KiB"
         raise DefinitionError((Problem(path, 1, 1, message, "split it, or shorten what it quotes"),))
@@ -137,7 +146,8 @@ def parse(data: bytes, report: Report) -> Node | None:
             builder.take(event)
     except _Stop:
         return None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # The parser in Python gives its escapes to `chr`, and lets it raise.
         _explain(error, report)
         return None
     if builder.root is None:
@@ -158,8 +168,6 @@ def _decode(data: bytes, report: Report) -> str | None:
         line, column = _place(text, match.start())
         what = "a byte-order mark" if match.start() == 0 and match[0] == "\ufeff" else "an invisible character"
         report.at(line, column, f"contains {what} (U+{ord(match[0]):04X})", "delete it; in output, write it as \\xNN")
-        if report.full:
-            break
     # Something visible of the same length instead, so that the rest is read too and keeps its place.
     return HIDDEN.sub("_", text.removeprefix("\ufeff"))
 
@@ -169,10 +177,10 @@ def _place(text: str, position: int) -> tuple[int, int]:
     return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
-def _explain(error: yaml.YAMLError, report: Report) -> None:
+def _explain(error: Exception, report: Report) -> None:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
-    cure = next((cure for words, cure in _CURES.items() if words in problem), "")
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "an escape stands for no character"
+    cure = next((cure for words, cure in _CURES.items() if words in problem), _ANY_CURE)
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     report.at(line, column, f"not YAML: {problem}", cure)
 
@@ -213,6 +221,7 @@ class _Builder:
         self.whole = True
         self._report = report
         self._open: list[_Open] = []
+        self._count = 0
 
     def take(self, event: Any) -> None:
         if getattr(event, "tag", None) is not None or getattr(event, "anchor", None) is not None:
@@ -237,14 +246,14 @@ class _Builder:
         mark = event.start_mark
         line, column = mark.line + 1, mark.column + 1
         if type(event) is yaml.AliasEvent:
-            self._report.at(line, column, f"alias `*{event.anchor}`: aliases are not allowed", "write it out")
+            name, cure = shorten(str(event.anchor)), "write it out, or put text that begins with * in quotes"
+            self._report.at(line, column, f"alias `*{name}`: aliases are not allowed", cure)
         elif event.anchor is not None:
-            self._report.at(line, column, f"anchor `&{event.anchor}`: anchors are not allowed", "delete it")
+            name, cure = shorten(event.anchor), "delete it, or put text that begins with & in quotes"
+            self._report.at(line, column, f"anchor `&{name}`: anchors are not allowed", cure)
         if getattr(event, "tag", None) is not None:
-            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self._report.at(line, column, f"tag `{tag}`: tags are not allowed", "delete it; use quotes to make text")
-        if self._report.full:
-            raise _Stop
+            name, cure = shorten(event.tag.replace("tag:yaml.org,2002:", "!!")), "delete it; use quotes to make text"
+            self._report.at(line, column, f"tag `{name}`: tags are not allowed", cure)
 
     def _begin_document(self, event: Any) -> None:
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
@@ -262,6 +271,10 @@ class _Builder:
         self._open.append(_Open(type(event) is yaml.MappingStartEvent, line, column))
 
     def _add(self, node: Node) -> None:
+        self._count += 1
+        if self._count > NODES:
+            self._report.add(node, f"more than {NODES} values", "split the file, or shorten what it quotes")
+            raise _Stop
         if not self._open:
             self.root = node
             return
@@ -275,15 +288,14 @@ class _Builder:
             self._report.add(key, "a key cannot be a list or a mapping", "put a key that begins with [ or { in quotes")
         elif key.text in parent.keys:
             first = parent.keys[key.text].line
-            self._report.add(key, f"key `{key.text}` stands here a second time", f"the first is in line {first}")
+            message = f"key `{shorten(key.text)}` stands here a second time"
+            self._report.add(key, message, f"the first is in line {first}; keep one of them")
         elif key.value is None:
             self._report.add(key, "a key is missing", "write `key: value`")
         else:
             if key.text == "<<":
                 self._report.add(key, "merge keys (`<<`) are not allowed", "write the entries out")
             parent.keys[key.text] = key
-        if self._report.full:
-            raise _Stop
 
 
 def _resolve(text: str) -> str | int | float | bool | None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 
 from runbook.loader.documents import Mapping, Node, Report, Scalar, Sequence
 from runbook.loader.words import check_reply, check_words
-from runbook.values import TYPES, nearest, parse_value
+from runbook.values import ENGINE_CODES, TYPES, nearest, parse_value, shorten
 
 
 def check(root: Node, folder: str, report: Report) -> None:
@@ -31,6 +32,7 @@ def check(root: Node, folder: str, report: Report) -> None:
     findings = _get(root, "findings")
     for lab in labs:
         _check_script(_get(lab, "script"), folder, report)
+        _check_machine(lab, report)
         _check_codes(_get(lab, "expect"), findings, report)
 
 
@@ -62,9 +64,8 @@ def _check_unique(nodes: Iterable[Node], key: str, noun: str, report: Report) ->
         if place is None or name is None:
             continue
         if name in lines:
-            report.add(
-                place, f"{noun} `{name}` is here a second time", f"the first is in line {lines[name]}; rename one"
-            )
+            message = f"{noun} `{shorten(name)}` is here a second time"
+            report.add(place, message, f"the first is in line {lines[name]}; rename one")
         lines.setdefault(name, place.line)
 
 
@@ -75,17 +76,27 @@ def _check_parameter(node: Node, report: Report) -> None:
     type_name = _text(type_node)
     if type_name == "choice" and choices is None and type_node is not None:
         report.add(type_node, "a choice needs its `choices`", "write choices: [one, another]")
+    for choice in _items(choices):
+        _check_value(choice, "a choice", type_name, [], regex, report)
     if default is None:
         return
     if _is_true(_get(node, "required")):
         report.add(default, "a required parameter cannot have a default", "leave out `default` or `required`")
-    text = _text(default)
-    if type_name in TYPES and text is not None:
-        words = [word for item in _items(choices) if (word := _text(item)) is not None]
-        try:
-            parse_value(type_name, text, words, regex)
-        except ValueError as error:
-            report.add(default, f"the default {error}", "change the default, or what it must be")
+    if _is_true(_get(node, "secret")):
+        report.add(default, "a secret that stands in a file is none", "leave out `default` or `secret`")
+    _check_value(default, "the default", type_name, [_text(item) or "" for item in _items(choices)], regex, report)
+
+
+def _check_value(
+    node: Node, noun: str, type_name: str | None, choices: list[str], regex: str | None, report: Report
+) -> None:
+    text = _text(node)
+    if type_name not in TYPES or text is None:
+        return
+    try:
+        parse_value(type_name, text, choices, regex)
+    except ValueError as error:
+        report.add(node, f"{noun} {error}", "change it, or what it must be")
 
 
 def _check_regex(node: Node, report: Report, data: bool = False) -> bool:
@@ -94,8 +105,11 @@ def _check_regex(node: Node, report: Report, data: bool = False) -> bool:
     if text is None:
         return False
     try:
-        re.compile(text.encode("utf-8", "replace") if data else text)
-    except (re.error, OverflowError, RecursionError) as error:
+        with warnings.catch_warnings():
+            # What Python only warns of, such as [[a], is nothing that the author meant either.
+            warnings.simplefilter("error")
+            re.compile(text.encode("utf-8", "replace") if data else text)
+    except (re.error, OverflowError, RecursionError, Warning) as error:
         message = f"not a regular expression: {error}"
         report.add(node, message, "write a backslash before a character that is meant as itself")
         return False
@@ -106,13 +120,15 @@ def _check_command(step: Node, declared: dict[str, bool], report: Report) -> Non
     argv, undo, shell = _get(step, "argv"), _get(step, "undo"), _is_true(_get(step, "shell"))
     if isinstance(argv, Scalar) and argv.value is not None:
         if not shell:
-            words = ", ".join(argv.text.split())
+            words = ", ".join(shorten(argv.text).split())
             report.add(argv, "a text as argv needs `shell: true`", f"write the words as a list: [{words}]")
         check_words((argv,), declared, report, shell=True)
     elif shell and isinstance(argv, Sequence):
         report.add(argv, "with `shell: true` argv is one text", "write the text, or leave out `shell`")
-    check_words(_items(argv), declared, report)
-    check_words(_items(undo), declared, report)
+    for command in (_items(argv), _items(undo)):
+        if command and _text(command[0]) == "":
+            report.add(command[0], "the command is empty", "write the command's name")
+        check_words(command, declared, report)
     if undo is not None and _text(_get(step, "effect")) != "change":
         report.add(undo, "only a step that changes something can be undone", "add `effect: change`, or delete `undo`")
 
@@ -145,22 +161,25 @@ def _check_known(node: Node | None, noun: str, known: Iterable[str], report: Rep
     name = _text(node)
     if node is None or name is None or name in known:
         return
-    names = ", ".join(list(known)[:10])
+    names = ", ".join(map(shorten, list(known)[:10]))
     listed = f"there is {names}" if names else f"there are no {noun}s here"
-    report.add(node, f"there is no {noun} `{name}`", nearest(name, known) or listed)
+    report.add(node, f"there is no {noun} `{shorten(name)}`", nearest(name, known) or listed)
 
 
 def _check_order(steps: tuple[Node, ...], report: Report) -> None:
     """A step waits for earlier ones only: then there is always one that can begin, and reading down is running down."""
     ids = [_text(_get(step, "id")) or "" for step in steps]
-    places = {name: index for index, name in reversed(list(enumerate(ids)))}
+    places: dict[str, int] = {}
+    for index, name in enumerate(ids):
+        if name:
+            places.setdefault(name, index)
     waits: dict[str, list[str]] = {}
     later: list[tuple[str, str, Node]] = []
     for index, (step, name) in enumerate(zip(steps, ids, strict=True)):
         for node in _awaited(step):
             target = _text(node) or ""
             _check_known(node, "step", places, report)
-            if target in places:
+            if name and target in places:
                 waits.setdefault(name, []).append(target)
                 if places[target] >= index:
                     later.append((name, target, node))
@@ -177,8 +196,6 @@ def _awaited(step: Node) -> Iterator[Node]:
 def _report_order(later: list[tuple[str, str, Node]], waits: dict[str, list[str]], report: Report) -> None:
     told: set[str] = set()
     for name, target, node in later:
-        if report.full:
-            return
         if {name, target} <= told:
             continue
         cycle = _way(target, name, waits)
@@ -187,9 +204,8 @@ def _report_order(later: list[tuple[str, str, Node]], waits: dict[str, list[str]
         else:
             told.update(cycle)
             circle = " → ".join([name, *cycle])
-            report.add(
-                node, f"these steps wait for each other for ever: {circle}", "delete one of the `after` or `when`"
-            )
+            message = f"these steps wait for each other for ever: {circle}"
+            report.add(node, message, "delete one of the `after` or `when`")
 
 
 def _way(start: str, end: str, waits: dict[str, list[str]]) -> list[str]:
@@ -216,9 +232,9 @@ def _check_script(node: Node | None, folder: str, report: Report) -> None:
     root = os.path.realpath(folder)
     path = os.path.realpath(os.path.join(root, name))
     if os.path.commonpath([root, path]) != root:
-        report.add(node, f"`{name}` leaves the runbook's folder", "keep the script in labs/")
+        report.add(node, f"`{shorten(name)}` leaves the runbook's folder", "keep the script in labs/")
     elif not os.path.isfile(path):
-        report.add(node, f"there is no file `{name}` in the runbook's folder", _near_file(root, name))
+        report.add(node, f"there is no file `{shorten(name)}` in the runbook's folder", _near_file(root, name))
 
 
 def _near_file(root: str, name: str) -> str:
@@ -230,9 +246,21 @@ def _near_file(root: str, name: str) -> str:
     return nearest(name, files) or "write it, or correct the name"
 
 
+def _check_machine(lab: Node, report: Report) -> None:
+    """A namespace has the host's kernel, and with it the host's disks and memory."""
+    if _text(_get(lab, "kind")) != "namespace":
+        return
+    for key in ("disks", "memory"):
+        place = _get(lab, key)
+        if place is not None:
+            report.add(place, f"only a kernel lab has `{key}` of its own", f"leave out `{key}`, or write kind: kernel")
+
+
 def _check_codes(expect: Node | None, findings: Node | None, report: Report) -> None:
+    """The codes that a lab expects are the helper's or the engine's."""
     if not isinstance(expect, Mapping) or not isinstance(findings, Mapping):
         return
     known = [code.text for code, _ in findings.entries]
     for code, _ in expect.entries:
-        _check_known(code, "finding", known, report)
+        if code.text not in ENGINE_CODES:
+            _check_known(code, "finding", known, report)

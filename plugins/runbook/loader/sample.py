@@ -10,7 +10,7 @@ from typing import Any
 from runbook.errors import DefinitionError
 from runbook.escaping import escape, unescape
 from runbook.loader import documents
-from runbook.loader.definition import VERDICTS
+from runbook.loader.definition import KEBAB, VERDICTS
 from runbook.loader.documents import Node, Report, Scalar, Sequence
 from runbook.loader.shapes import (
     Anything,
@@ -26,8 +26,8 @@ from runbook.loader.shapes import (
     Text,
     Word,
 )
-from runbook.model import Capture, Ending, Runbook, Sample, Value, Verdict
-from runbook.values import NAME, nearest, parse_value
+from runbook.model import Capture, Ending, Runbook, Sample, Verdict
+from runbook.values import ENGINE_CODES, nearest, parse_value, shorten, written
 
 #: How large a sample may be, in bytes.
 SAMPLE_BYTES = 32 * 1024 * 1024
@@ -63,9 +63,7 @@ SAMPLE = Record(
         "parameters": Field(MapOf(Word()), "The parameters that were given."),
         "captures": Field(ListOf(CAPTURE), "What each command left behind.", required=True),
         "facts": Field(Anything(), "What parse must give."),
-        "findings": Field(
-            MapOf(Choice(VERDICTS), NAME, "a code in kebab-case"), "What judge must give.", required=True
-        ),
+        "findings": Field(MapOf(Choice(VERDICTS), *KEBAB), "What judge must give.", required=True),
     },
 )
 
@@ -124,7 +122,8 @@ def _check(root: Node, runbook: Runbook, report: Report) -> None:
     _check_parameters(parts.get("parameters"), runbook, report)
     codes = [code for code, _ in runbook.findings]
     for code, _ in _entries(parts.get("findings")) if codes else ():
-        _check_known(code, "finding", codes, report)
+        if code.text not in ENGINE_CODES:
+            _check_known(code, "finding", codes, report)
 
 
 def _entries(node: Node | None) -> tuple[tuple[Scalar, Node], ...]:
@@ -135,7 +134,7 @@ def _check_known(node: Scalar, noun: str, known: list[str], report: Report) -> b
     if node.text in known:
         return True
     cure = nearest(node.text, known) or f"it has {', '.join(known) or 'none'}"
-    report.add(node, f"the runbook has no {noun} `{node.text}`", cure)
+    report.add(node, f"the runbook has no {noun} `{shorten(node.text)}`", cure)
     return False
 
 
@@ -169,7 +168,7 @@ def _check_parameters(node: Node | None, runbook: Runbook, report: Report) -> No
             try:
                 parse_value(parameter.type, value.text, parameter.choices, parameter.pattern)
             except ValueError as error:
-                report.add(value, f"`{name.text}` {error}")
+                report.add(value, f"`{name.text}` {error}", "write a value that the parameter takes")
 
 
 #: Text that YAML reads as itself without quotes, wherever it stands.
@@ -188,7 +187,7 @@ def _lines(sample: Sample) -> Iterator[str]:
     yield f"title: {_quote(sample.title)}"
     yield from _block("source", sample.source, "")
     if sample.parameters:
-        yield from _block("parameters", {name: _word(value) for name, value in sample.parameters.items()}, "")
+        yield from _block("parameters", {name: written(value) for name, value in sample.parameters.items()}, "")
     yield "captures:" if sample.captures else "captures: []"
     for capture in sample.captures:
         lines = list(_capture_lines(capture))
@@ -264,10 +263,6 @@ def _scalar(value: object) -> str:
     if isinstance(value, float):
         return {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}.get(repr(value), repr(value))
     return _quote(str(value))
-
-
-def _word(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _quote(text: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from runbook.loader.documents import Mapping, Node, Report, Scalar, Sequence
-from runbook.values import HIDDEN, duration, nearest, shorten, size
+from runbook.values import BLANK, DURATION, HIDDEN, SIZE, duration, nearest, shorten, size
 
 Schema = dict[str, Any]
 Amount = TypeVar("Amount", int, float)
@@ -28,29 +28,30 @@ class Shape(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A string; `says` describes the pattern in words. Prose may go over several lines, which are joined."""
+    """A string; `says` and `cure` are the pattern in words. Prose may go over several lines, which are joined."""
 
     pattern: str = ""
     says: str = "text"
+    cure: str = ""
     prose: bool = False
     kind: ClassVar[type[Node]] = Scalar
 
     def read(self, node: Node, name: str, report: Report) -> str | None:
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
-            quotes = f'put it in quotes: "{node.text}"' if isinstance(node, Scalar) and node.text else ""
-            report.add(node, f"{name} must be {self.says}, not {describe(node)}", quotes)
+            report.add(node, f"{name} must be {self.says}, not {describe(node)}", _quotes(node))
             return None
         text = " ".join(node.value.split()) if self.prose else node.value
         if self.pattern and not re.fullmatch(self.pattern, text):
-            report.add(node, f"{name} must be {self.says}, not `{shorten(text)}`")
+            report.add(node, f"{name} must be {self.says}, not `{shorten(text)}`", self.cure)
         elif not text:
             report.add(node, f"{name} is empty", "write something, or leave the key out")
-        check_visible(node, name, report)
+        check_visible(node, name, report, self.prose)
         return text
 
     def schema(self) -> Schema:
-        pattern = {"pattern": f"^(?:{self.pattern})$"} if self.pattern else {}
-        return {"type": "string", "minLength": 1, **pattern}
+        if self.prose:
+            return {"type": "string", "pattern": r"\S"}
+        return {"type": "string", "minLength": 1, **_whole(self.pattern)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,7 @@ class Word:
 
     def read(self, node: Node, name: str, report: Report) -> str | None:
         if not isinstance(node, Scalar) or node.value is None:
-            quotes = f'put it in quotes: "{node.text}"' if isinstance(node, Scalar) else ""
-            report.add(node, f"{name} must be a single value, not {describe(node)}", quotes)
+            report.add(node, f"{name} must be a single value, not {describe(node)}", _quotes(node))
             return None
         check_visible(node, name, report)
         return node.text
@@ -78,10 +78,12 @@ class Bytes:
     kind: ClassVar[type[Node]] = Scalar
 
     def read(self, node: Node, name: str, report: Report) -> str | None:
-        if isinstance(node, Scalar) and node.value is not None:
-            return node.text
-        report.add(node, f"{name} must be text, not {describe(node)}", "for no bytes at all, leave it out")
-        return None
+        if not isinstance(node, Scalar) or node.value is None:
+            report.add(node, f"{name} must be text, not {describe(node)}", "for no bytes at all, leave it out")
+            return None
+        if re.search("[\ud800-\udfff]", node.text):
+            report.add(node, f"{name} contains half a character", "write its bytes as \\xNN")
+        return node.text
 
     def schema(self) -> Schema:
         return {"type": "string"}
@@ -97,7 +99,7 @@ class Integer:
         value = node.value if isinstance(node, Scalar) else None
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return value
-        report.add(node, f"{name} must be a whole number from 0 on, not {describe(node)}")
+        report.add(node, f"{name} must be a whole number from 0 on, not {describe(node)}", "write it as 12")
         return None
 
     def schema(self) -> Schema:
@@ -114,7 +116,7 @@ class Number:
         value = node.value if isinstance(node, Scalar) else None
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
             return float(value)
-        report.add(node, f"{name} must be a number from 0 on, not {describe(node)}")
+        report.add(node, f"{name} must be a number from 0 on, not {describe(node)}", "write it as 12 or 0.5")
         return None
 
     def schema(self) -> Schema:
@@ -166,7 +168,12 @@ class Duration:
         return _positive(duration, node, name, report)
 
     def schema(self) -> Schema:
-        return {"type": ["string", "number"], "examples": ["20s", "1m30s", "500ms"]}
+        return {
+            "type": ["string", "number"],
+            **_whole(DURATION.pattern),
+            "exclusiveMinimum": 0,
+            "examples": ["20s", "1m30s", "500ms"],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,17 +186,22 @@ class Size:
         return _positive(size, node, name, report)
 
     def schema(self) -> Schema:
-        return {"type": ["string", "integer"], "examples": ["256M", "1.5GiB"]}
+        return {
+            "type": ["string", "number"],
+            **_whole(SIZE.pattern),
+            "exclusiveMinimum": 0,
+            "examples": ["256M", "1.5GiB"],
+        }
 
 
 def _positive(parser: Callable[[str], Amount], node: Node, name: str, report: Report) -> Amount | None:
     try:
         value = parser(node.text if isinstance(node, Scalar) else "")
     except ValueError as error:
-        report.add(node, f"{name} {error}, not {describe(node)}")
+        report.add(node, f"{name} {error}, not {describe(node)}", "write a number and its unit as one word")
         return None
     if value <= 0:
-        report.add(node, f"{name} must be more than 0, not {describe(node)}")
+        report.add(node, f"{name} must be more than 0, not {describe(node)}", "leave it out for the usual amount")
     return value
 
 
@@ -221,6 +233,7 @@ class MapOf:
     value: Shape
     pattern: str = ""
     says: str = ""
+    cure: str = ""
     kind: ClassVar[type[Node]] = Mapping
 
     def read(self, node: Node, name: str, report: Report) -> dict[str, Any] | None:
@@ -229,12 +242,12 @@ class MapOf:
             return None
         for key, _ in node.entries:
             if self.pattern and not re.fullmatch(self.pattern, key.text):
-                report.add(key, f"a key of {name} must be {self.says}, not `{shorten(key.text)}`")
+                report.add(key, f"a key of {name} must be {self.says}, not `{shorten(key.text)}`", self.cure)
             check_visible(key, f"a key of {name}", report)
         return {key.text: self.value.read(value, f"`{shorten(key.text)}`", report) for key, value in node.entries}
 
     def schema(self) -> Schema:
-        names = {"propertyNames": {"pattern": f"^(?:{self.pattern})$"}} if self.pattern else {}
+        names = {"propertyNames": _whole(self.pattern)} if self.pattern else {}
         return {"type": "object", "additionalProperties": self.value.schema(), **names}
 
 
@@ -330,8 +343,20 @@ def describe(node: Node) -> str:
     return "empty" if node.value is None else f"`{shorten(node.text)}`"
 
 
-def check_visible(node: Scalar, name: str, report: Report) -> None:
+def check_visible(node: Scalar, name: str, report: Report, prose: bool = False) -> None:
     """Escapes in quotes can bring in what the file itself must not contain."""
-    found = HIDDEN.search(node.text)
+    found = HIDDEN.search(node.text) or (None if prose else BLANK.search(node.text))
     if found:
-        report.add(node, f"{name} contains an invisible character (U+{ord(found[0]):04X})", "delete its escape")
+        report.add(node, f"{name} contains an invisible character (U+{ord(found[0]):04X})", "delete it, or its escape")
+
+
+def _quotes(node: Node) -> str:
+    """What to do about a value that YAML does not read as text."""
+    if isinstance(node, Scalar):
+        return f'put it in quotes: "{shorten(node.text)}"'
+    return "put text that begins with { or [ in quotes"
+
+
+def _whole(pattern: str) -> Schema:
+    """The pattern as JSON Schema has it, for which it is enough to match somewhere."""
+    return {"pattern": f"^(?:{pattern})$"} if pattern else {}

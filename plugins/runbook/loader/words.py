@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from runbook.loader.documents import Node, Report, Scalar
 from runbook.values import PLACEHOLDER, shorten
@@ -29,13 +29,25 @@ _TAKES_WORD = frozenset(("-F", "-v", "-l"))
 def check_words(words: Sequence[Node], declared: Mapping[str, bool], report: Report, *, shell: bool = False) -> None:
     """Report every placeholder that stands where a value could do harm; `declared` says which names are secret."""
     texts = [word.text if isinstance(word, Scalar) else "" for word in words]
+    programs = _programs(texts)
     for index, word in enumerate(words):
         names = [name for name in PLACEHOLDER.findall(texts[index]) if name in declared]
-        if not names:
-            continue
-        for message, cure in _refusals(texts, index, names, declared, shell):
-            report.add(word, message, cure)
-            break
+        secrets = [name for name in names if declared[name]]
+        holder, text = f"{{{names[0]}}}" if names else "", shorten(texts[index])
+        if secrets:
+            cure = "give it in `answers`, or let the command read it from a file"
+            report.add(word, f"`{{{secrets[0]}}}` is secret, and everyone can see the words of a command", cure)
+        elif names and shell:
+            cure = "write argv as a list of words, without `shell`"
+            report.add(word, f"`{holder}` would become part of a shell program", cure)
+        elif names and index == 0:
+            report.add(word, "the command itself cannot be a parameter", "write the command's name")
+        elif names and not _ALLOWED.fullmatch(texts[index]):
+            message = f"`{text}`: a parameter must be a whole word, or all that follows `prefix=`"
+            report.add(word, message, f"make `{holder}` a word")
+        elif names and index in programs:
+            cure = "pass it as an argument behind the program, such as [sh, -c, 'cat \"$1\"', sh, '{file}']"
+            report.add(word, f"`{text}` would become a program that `{programs[index]}` runs", cure)
 
 
 def check_reply(reply: Scalar, declared: Mapping[str, bool], report: Report) -> None:
@@ -44,46 +56,39 @@ def check_reply(reply: Scalar, declared: Mapping[str, bool], report: Report) -> 
         report.add(reply, f"`{shorten(reply.text)}`: a parameter must be the whole reply", "write only `{NAME}`")
 
 
-def _refusals(
-    texts: list[str], index: int, names: list[str], declared: Mapping[str, bool], shell: bool
-) -> Iterator[tuple[str, str]]:
-    text, holder = shorten(texts[index]), f"{{{names[0]}}}"
-    secrets = [name for name in names if declared[name]]
-    if secrets:
-        cure = "give it in `answers`, or let the command read it from a file"
-        yield f"`{{{secrets[0]}}}` is secret, and everyone can see the words of a command", cure
-    if shell:
-        yield f"`{holder}` would become part of a shell program", "write argv as a list of words, without `shell`"
-    if index == 0:
-        yield "the command itself cannot be a parameter", "write the command's name"
-    if not _ALLOWED.fullmatch(texts[index]):
-        yield f"`{text}`: a parameter must be a whole word, or all that follows `prefix=`", f"make `{holder}` a word"
-    if _is_program(texts, index):
-        cure = "pass it as an argument behind the program, such as [sh, -c, 'cat \"$1\"', sh, '{file}']"
-        yield f"`{text}` would become a program that `{texts[0]}` runs", cure
-
-
-def _is_program(texts: list[str], index: int) -> bool:
-    # Looked for in every word before, because of `sudo sh -c` and `ip netns exec blue sh -c`.
-    for position, word in enumerate(texts[:index]):
+def _programs(texts: list[str]) -> dict[int, str]:
+    """Which words are programs in some language, and what would run them."""
+    found: dict[int, str] = {}
+    interpreter, awaiting = "", False
+    operands = _operands(texts)
+    for index, word in enumerate(texts):
+        option, equals, _ = word.partition("=")
+        if awaiting and not word.startswith("-"):
+            # Not always the next word: `sh -c -x PROGRAM`.
+            found[index], awaiting = interpreter, False
+        elif interpreter and _PROGRAM_OPTION.fullmatch(option):
+            awaiting = not equals
+            if equals:
+                found[index] = interpreter
+        # Looked for in every word, because of `sudo sh -c` and `ip netns exec blue sh -c`.
         name = word.rpartition("/")[2].rstrip("0123456789.-")
-        option = texts[index].partition("=")[0] if "=" in texts[index] else texts[index - 1]
-        if name in _INTERPRETERS and index - 1 >= position and _PROGRAM_OPTION.fullmatch(option):
-            return True
-        if name in _OPERAND_PROGRAMS and _program_operand(texts, position + 1) == index:
-            return True
-    return False
+        if name in _INTERPRETERS:
+            interpreter = name
+        if name in _OPERAND_PROGRAMS:
+            found.setdefault(operands[index + 1], name)
+    return found
 
 
-def _program_operand(texts: list[str], position: int) -> int | None:
-    """Where the program of awk or sed stands among its words, unless an option brings it."""
-    while position < len(texts):
-        word = texts[position]
+def _operands(texts: list[str]) -> list[int]:
+    """For every place: where the program of an awk or sed whose words begin there would stand; -1 for nowhere."""
+    found = [-1] * (len(texts) + 2)
+    # From the end, so that each place only looks at the next: a long list of words must not take its square.
+    for index in reversed(range(len(texts))):
+        word = texts[index]
         if word == "--":
-            return position + 1
-        if not word.startswith("-"):
-            return position
-        if _BRINGS_PROGRAM.fullmatch(word):
-            return None
-        position += 2 if word in _TAKES_WORD else 1
-    return None
+            found[index] = index + 1
+        elif not word.startswith("-"):
+            found[index] = index
+        elif not _BRINGS_PROGRAM.fullmatch(word):
+            found[index] = found[index + (2 if word in _TAKES_WORD else 1)]
+    return found

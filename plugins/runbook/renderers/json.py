@@ -10,14 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from math import isfinite
 
 from runbook.escaping import escape
 from runbook.model import Capture, Evidence, Finding, Run, Verdict
+from runbook.renderers.plain import safe
+from runbook.renderers.renderer import WIDTH
 
 SCHEMA = "runbook.run/1"
+#: Facts nested deeper than this are an object that holds itself, or as good as one.
+DEEPEST = 100
 
 
-def render(runs: Sequence[Run], *, colour: bool = False) -> str:
+def render(runs: Sequence[Run], *, colour: bool = False, width: int = WIDTH) -> str:
     """One document for one run, a list for several."""
     documents = [document(run) for run in runs]
     # JSON has no NaN; a number that is none would make the whole document invalid.
@@ -31,17 +36,17 @@ def document(run: Run) -> dict[str, object]:
         "schema": SCHEMA,
         "runbook": {"name": runbook.name, "title": runbook.title, "digest": runbook.digest},
         "host": plain(run.host),
-        "source": {"kind": run.source.kind, "name": run.source.name},
+        "source": {"kind": run.source.kind, "name": plain(run.source.name)},
         "parameters": {
-            name: "***" if name in secret_names(run) else value for name, value in run.plan.parameters.items()
+            name: "***" if name in secret_names(run) else plain(value) for name, value in run.plan.parameters.items()
         },
-        "started": timestamp(run.started),
-        "seconds": run.seconds,
+        "started": timestamp(run.started) if run.started else None,
+        "seconds": plain(run.seconds),
         "verdict": str(run.verdict),
         "captures": [_capture(capture) for capture in run.captures],
-        "facts": plain(run.facts) if run.facts is not None else {},
+        "facts": _facts(run.facts),
         "findings": [_finding(finding) for finding in run.findings],
-        "drawing": run.drawing,
+        "drawing": plain(run.drawing),
     }
 
 
@@ -57,17 +62,30 @@ def timestamp(seconds: float) -> str:
 def _capture(capture: Capture) -> dict[str, object]:
     return {
         "step": capture.step,
-        "argv": [plain(word) for word in capture.argv],
+        "argv": [_exact(word) for word in capture.argv],
         "ending": str(capture.ending),
         "exit_code": capture.exit_code,
         "stdout": escape(capture.stdout),
         "stderr": escape(capture.stderr),
         "started": timestamp(capture.started) if capture.started else None,
-        "seconds": capture.seconds,
+        "seconds": plain(capture.seconds),
         "truncated": capture.truncated,
         "dropped": capture.dropped,
-        "detail": capture.detail,
+        "detail": _exact(capture.detail),
     }
+
+
+def _exact(word: str) -> str:
+    """A word as the bytes that it is to the kernel, escaped as output is."""
+    return escape(word.encode("utf-8", "surrogateescape"))
+
+
+def _facts(facts: object) -> object:
+    """The facts, or why they cannot be written: a helper's mistake must not cost the whole document."""
+    try:
+        return {} if facts is None else plain(facts)
+    except Exception as error:
+        return {"unrepresentable": safe(f"{type(error).__name__}: {error}")}
 
 
 def _finding(finding: Finding) -> dict[str, object]:
@@ -78,37 +96,51 @@ def _finding(finding: Finding) -> dict[str, object]:
         "explanation": plain(finding.explanation),
         "advice": plain(finding.advice),
         "evidence": [_evidence(evidence) for evidence in finding.evidence],
-        "references": [{"title": reference.title, "url": reference.url} for reference in finding.references],
+        "references": [plain(reference) for reference in finding.references],
     }
 
 
 def _evidence(evidence: Evidence) -> dict[str, object]:
-    return {field.name: getattr(evidence, field.name) for field in fields(evidence)}
+    return {field.name: plain(getattr(evidence, field.name)) for field in fields(evidence)}
 
 
-def plain(value: object) -> object:
-    """Any fact as JSON types: dataclasses by their fields (Evidence left out), sets sorted, bytes escaped."""
-    if isinstance(value, Verdict) or value is None or isinstance(value, bool | int):
-        return str(value) if isinstance(value, Verdict) else value
-    if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else None
-    if isinstance(value, str):
-        return escape(value.encode("utf-8", "surrogateescape"))
-    if isinstance(value, bytes):
-        return escape(value)
+def plain(value: object, room: int = DEEPEST) -> object:
+    """Any fact as JSON types: dataclasses by their fields (Evidence left out), sets sorted, text and bytes safe.
+
+    Raises ValueError where the value is nested too deep.
+    """
+    if room == 0:
+        raise ValueError(f"the facts are nested more than {DEEPEST} deep")
+    if isinstance(value, Verdict):
+        return str(value)
     if isinstance(value, Enum):
-        return plain(value.value)
+        return plain(value.value, room - 1)
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, str):
+        return safe(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return escape(bytes(value))
+    return _plain_parts(value, room - 1)
+
+
+def _plain_parts(value: object, room: int) -> object:
     if is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: plain(part) for field in fields(value) if not _is_evidence(part := getattr(value, field.name))
-        }
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {str(plain(key)): plain(part) for key, part in value.items() if not _is_evidence(part)}
+        return {str(plain(key, room)): plain(part, room) for key, part in value.items() if not _is_evidence(part)}
     if isinstance(value, set | frozenset):
-        return [plain(part) for part in sorted(value)]
+        return sorted((plain(part, room) for part in value), key=_order)
     if isinstance(value, Sequence):
-        return [plain(part) for part in value]
-    return plain(str(value))
+        return [plain(part, room) for part in value]
+    return safe(str(value))
+
+
+def _order(value: object) -> tuple[float, str]:
+    """Numbers by size, then everything else by how it is written, for a set may hold both."""
+    return (value, "") if isinstance(value, int | float) else (float("inf"), json.dumps(value, sort_keys=True))
 
 
 def _is_evidence(value: object) -> bool:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from runbook.model import Finding, Run
-from runbook.renderers.plain import SIGNS, duration, provenance, quote
-from runbook.renderers.text import safe
+from runbook.model import Finding, Reference, Run
+from runbook.renderers.plain import SIGNS, duration, one_line, provenance, quote, safe
+from runbook.renderers.renderer import WIDTH
+
+#: A code span that no other back-tick touches; only such a one is surely read as one.
+_CODE = re.compile(r"(?<!`)(`[^`]+`)(?!`)")
+#: What may stand between `(<` and `>)` of a link.
+_URL = re.compile(r"https?://[^\s<>\\`]+")
 
 
-def render(runs: Sequence[Run], *, colour: bool = False) -> str:
+def render(runs: Sequence[Run], *, colour: bool = False, width: int = WIDTH) -> str:
     """All runs, one section each."""
     return "\n\n".join("\n".join(_lines(run)) for run in runs)
 
@@ -38,13 +43,19 @@ def _finding(run: Run, finding: Finding) -> Iterator[str]:
         quoted = quote(run, evidence)
         more = [f"… {quoted.folded} more lines"] if quoted.folded else []
         lines = [f"{quoted.place}:{number} │ {text}" for number, text in quoted.lines]
-        yield from ("", *fenced("\n".join(lines + more)))
+        yield from ("", *fenced("\n".join(lines + more))) if lines else ()
     if finding.explanation:
         yield from ("", inline(finding.explanation))
     if finding.advice:
         yield from ("", *_advice(finding.advice))
     for reference in finding.references:
-        yield from ("", f"[{inline(reference.title)}](<{reference.url}>)" if reference.url else inline(reference.title))
+        yield from ("", _link(reference))
+
+
+def _link(reference: Reference) -> str:
+    if _URL.fullmatch(reference.url):
+        return f"[{inline(reference.title)}](<{reference.url}>)"
+    return inline(f"{reference.title} {reference.url}")
 
 
 def _advice(advice: str) -> Iterator[str]:
@@ -63,15 +74,15 @@ def _advice(advice: str) -> Iterator[str]:
 
 
 def inline(text: str) -> str:
-    """Text that Markdown takes as text: its signs escaped, but `code` in back-ticks kept."""
-    parts = safe(text).replace("\n", " ").split("`")
-    if len(parts) % 2 == 0:
-        return _escaped("`".join(parts)).replace("`", "\\`")
-    return "`".join(part if index % 2 else _escaped(part) for index, part in enumerate(parts))
+    """One line that Markdown takes as text: its signs escaped, but `code` in back-ticks kept."""
+    parts = _CODE.split(one_line(text))
+    line = "".join(part if index % 2 else _escaped(part) for index, part in enumerate(parts))
+    # At the beginning of a line these make a list, a rule or a heading.
+    return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", line)
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([\\*_\[\]<>#|&])", r"\\\1", text)
+    return re.sub(r"([\\`*_~\[\]<>#|&])", r"\\\1", text)
 
 
 def fenced(text: str, language: str = "text") -> list[str]:

@@ -1,4 +1,4 @@
-"""What every renderer for people shares: safe lines of output, the lines of evidence, words for time and place."""
+"""What every renderer for people shares: safe text, the lines of evidence, words for time and place."""
 
 from __future__ import annotations
 
@@ -10,8 +10,24 @@ from runbook.model import Capture, Evidence, Run, Verdict
 
 #: One sign a verdict, so that colour is never the only thing that tells them apart.
 SIGNS = {Verdict.OK: "✓", Verdict.UNKNOWN: "?", Verdict.WARNING: "!", Verdict.CRITICAL: "✗"}
-#: More evidence lines than this are folded.
+#: More evidence lines than this are folded, and a longer line is cut: some tools print all they know on one.
 SHOWN_LINES = 6
+SHOWN_CHARACTERS = 400
+
+
+def safe(text: str) -> str:
+    """Text that may quote what a command printed, without control characters; what has none stays as it is."""
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text
+    try:
+        return escape(text.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:  # half a surrogate pair, which no bytes stand for
+        return escape(text.encode("utf-8", "surrogatepass"))
+
+
+def one_line(text: str) -> str:
+    """Safe text with every line break and tab a space, so that it cannot pass for a line of ours."""
+    return " ".join(safe(text).split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +40,23 @@ class Quote:
 
 
 def quote(run: Run, evidence: Evidence) -> Quote:
-    """The lines that this evidence points to, safe to print; folded when they are many."""
+    """The lines that this evidence points to, as far as they exist, safe to print; folded when they are many."""
     capture = next((capture for capture in run.captures if capture.step == evidence.step), None)
     text = _lines(capture, evidence.stream) if capture else []
-    wanted = range(evidence.first_line, min(evidence.last_line, len(text)) + 1)
-    shown = tuple((number, text[number - 1]) for number in wanted[:SHOWN_LINES])
+    wanted = range(max(evidence.first_line, 1), min(evidence.last_line, len(text)) + 1)
+    shown = tuple((number, _shown(text[number - 1])) for number in wanted[:SHOWN_LINES])
     stream = "" if evidence.stream == "stdout" else f" {evidence.stream}"
-    return Quote(f"{evidence.step}{stream}", shown, len(wanted) - len(shown))
+    return Quote(one_line(f"{evidence.step}{stream}"), shown, len(wanted) - len(shown))
 
 
-def _lines(capture: Capture, stream: str) -> list[str]:
+def _lines(capture: Capture, stream: str) -> list[bytes]:
     data = capture.stderr if stream == "stderr" else capture.stdout
-    return [escape(line) for line in data.split(b"\n")]
+    return data.removesuffix(b"\n").split(b"\n") if data else []
+
+
+def _shown(line: bytes) -> str:
+    text = escape(line).expandtabs()
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
 
 
 def duration(seconds: float) -> str:
@@ -48,12 +69,17 @@ def duration(seconds: float) -> str:
 
 def provenance(run: Run) -> str:
     """Where and when this comes from, so that a recording is never mistaken for the reader's own host."""
-    when = datetime.fromtimestamp(run.started, UTC).strftime("%Y-%m-%d %H:%M UTC") if run.started else ""
     place = {
         "live": f"this host, {run.host.name}",
         "lab": f"lab {run.source.name}",
         "sample": f"recorded sample {run.source.name}",
-        "replay": f"replay of {run.source.name}",
+        "replay": f"replay of {run.source.name}" + (f", recorded on {run.host.name}" if run.host.name else ""),
     }[run.source.kind]
     system = ", ".join(part for part in (run.host.os, run.host.kernel and f"Linux {run.host.kernel}") if part)
-    return " · ".join(part for part in (place, system, when) if part)
+    return one_line(" · ".join(part for part in (place, system, _when(run)) if part))
+
+
+def _when(run: Run) -> str:
+    """A sample knows the day and no more."""
+    form = "%Y-%m-%d" if run.source.kind == "sample" else "%Y-%m-%d %H:%M UTC"
+    return datetime.fromtimestamp(run.started, UTC).strftime(form) if run.started else ""

@@ -8,12 +8,17 @@ from typing import Protocol
 from runbook.model import Run
 
 FORMATS = ("text", "json", "markdown")
+#: Characters in a line of text where no terminal says otherwise.
+WIDTH = 96
 
 
 class Renderer(Protocol):
-    """Turns runs into text for one kind of reader; `colour` only where the reader is a terminal that wants it."""
+    """Turns runs into text for one kind of reader.
 
-    def render(self, runs: Sequence[Run], *, colour: bool) -> str: ...
+    `colour` only where the reader is a terminal that wants it; `width` is the terminal's, for whom it matters.
+    """
+
+    def render(self, runs: Sequence[Run], *, colour: bool = False, width: int = WIDTH) -> str: ...
 
 
 def renderer(name: str) -> Renderer:

@@ -5,24 +5,27 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from runbook.escaping import escape
 from runbook.model import Capture, Ending, Finding, Run, Verdict
-from runbook.renderers.plain import SIGNS, duration, provenance, quote
+from runbook.renderers.plain import SIGNS, duration, one_line, provenance, quote, safe
+from runbook.renderers.renderer import WIDTH
 
-WIDTH = 96
 #: SGR parameters (ECMA-48); the verdict's word and sign say the same without colour.
 COLOURS = {Verdict.OK: "32", Verdict.UNKNOWN: "36", Verdict.WARNING: "33", Verdict.CRITICAL: "31;1"}
+#: Narrower than this nothing can be laid out, wider than this nobody reads.
+NARROWEST, WIDEST = 40, 120
 
 
-def render(runs: Sequence[Run], *, colour: bool) -> str:
+def render(runs: Sequence[Run], *, colour: bool = False, width: int = WIDTH) -> str:
     """All runs, one after the other."""
-    return "\n\n".join("\n".join(_Page(run, colour).lines()) for run in runs)
+    width = max(NARROWEST, min(width, WIDEST))
+    return "\n\n".join("\n".join(_Page(run, colour, width).lines()) for run in runs)
 
 
 class _Page:
-    def __init__(self, run: Run, colour: bool) -> None:
+    def __init__(self, run: Run, colour: bool, width: int) -> None:
         self._run = run
         self._colour = colour
+        self._width = width
 
     def lines(self) -> Iterator[str]:
         run = self._run
@@ -30,7 +33,7 @@ class _Page:
         yield self._dim(provenance(run))
         if run.drawing:
             yield ""
-            yield from (safe(line) for line in run.drawing.rstrip("\n").split("\n"))
+            yield from safe(run.drawing).expandtabs().rstrip("\n").split("\n")
         for finding in run.findings:
             yield ""
             yield from self._finding(finding)
@@ -40,14 +43,14 @@ class _Page:
 
     def _finding(self, finding: Finding) -> Iterator[str]:
         head = f"{SIGNS[finding.verdict]} {finding.verdict}"
-        yield f"{self._paint(head, COLOURS[finding.verdict])}  {self._bold(finding.code)}: {safe(finding.summary)}"
+        yield f"{self._paint(head, COLOURS[finding.verdict])}  {self._bold(finding.code)}: {one_line(finding.summary)}"
         yield from self._evidence(finding)
         if finding.explanation:
-            yield from wrap(finding.explanation, "    ")
+            yield from wrap(finding.explanation, "    ", width=self._width)
         if finding.advice:
             yield from self._advice(finding.advice)
         for reference in finding.references:
-            yield self._dim("    " + safe(" ".join(part for part in (reference.title, reference.url) if part)))
+            yield self._dim("    " + one_line(f"{reference.title} {reference.url}"))
 
     def _evidence(self, finding: Finding) -> Iterator[str]:
         for evidence in finding.evidence:
@@ -58,21 +61,23 @@ class _Page:
                 yield self._dim(f"    {quoted.place} │ … {quoted.folded} more lines")
 
     def _advice(self, advice: str) -> Iterator[str]:
-        lines = advice.split("\n")
-        for index, line in enumerate(lines):
+        for index, line in enumerate(advice.split("\n")):
             lead = "  → " if index == 0 else "    "
             if line.startswith("    "):
-                yield "      " + self._paint(safe(line.strip()), "1")
+                yield "      " + self._paint(safe(line.strip()).replace("\t", " "), "1")
             else:
-                yield from wrap(line, "    ", lead)
+                yield from wrap(line, "    ", lead, width=self._width)
 
     def _steps(self) -> Iterator[str]:
-        """How the steps ended: those that ran well in one line, the others by name."""
+        """How the steps ended: those that ran well and those that were not needed by number, the others by name."""
         captures = self._run.captures
+        skipped = sum(capture.ending is Ending.SKIPPED for capture in captures)
         odd = [capture for capture in captures if not capture.succeeded and capture.ending is not Ending.SKIPPED]
         fine = sum(capture.succeeded for capture in captures)
-        words = [f"{fine} of {len(captures)} steps exited 0", *(f"{c.step} {_ended(c)}" for c in odd)]
-        yield from (self._dim(line) for line in wrap(" · ".join(words), "  ", ""))
+        words = [f"{fine} of {len(captures) - skipped} steps exited 0", *(f"{c.step} {_ended(c)}" for c in odd)]
+        if skipped:
+            words.append(f"{skipped} skipped")
+        yield from (self._dim(line) for line in wrap(" · ".join(words), "  ", "", width=self._width))
 
     def _verdict_line(self) -> str:
         verdict = self._run.verdict
@@ -83,7 +88,7 @@ class _Page:
         return f"\x1b[{sgr}m{text}\x1b[0m" if self._colour else text
 
     def _bold(self, text: str) -> str:
-        return self._paint(safe(text), "1")
+        return self._paint(one_line(text), "1")
 
     def _dim(self, text: str) -> str:
         return self._paint(text, "2")
@@ -93,16 +98,11 @@ def _ended(capture: Capture) -> str:
     return f"exited {capture.exit_code}" if capture.ending is Ending.EXITED else str(capture.ending)
 
 
-def safe(text: str) -> str:
-    """Text of a helper or a definition, which may quote what a command printed."""
-    return escape(text.encode("utf-8", "surrogateescape"))
-
-
-def wrap(text: str, indent: str, first: str | None = None) -> list[str]:
+def wrap(text: str, indent: str, first: str | None = None, width: int = WIDTH) -> list[str]:
     """A paragraph in lines that fit, words and commands unbroken."""
     return textwrap.wrap(
         safe(text),
-        WIDTH,
+        width,
         initial_indent=indent if first is None else first,
         subsequent_indent=indent,
         break_long_words=False,
