@@ -88,7 +88,8 @@ def _title(run: Run) -> str:
     for scenario in run.plan.runbook.labs:
         if run.source.kind == "lab" and scenario.id == run.source.name:
             return scenario.title
-    return run.findings[0].summary
+    # A summary quotes what was found, which may be private; what the definition says of the code is not.
+    return dict(run.plan.runbook.findings).get(run.findings[0].code, run.plan.runbook.title)
 
 
 def _summary(run: Run) -> str:
