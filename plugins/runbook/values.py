@@ -42,7 +42,7 @@ _LINE_ENDS = re.compile("[\t\n\r]")
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,100}")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]{1,100}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][-+]?[0-9]{1,3})?")
-_AMOUNT = r"([0-9]{1,15}(?:\.[0-9]{1,15})?)"
+_AMOUNT = r"([0-9]{1,20}(?:\.[0-9]{1,15})?)"
 DURATION = re.compile(
     rf"(?=.)(?:{_AMOUNT}d)?(?:{_AMOUNT}h)?(?:{_AMOUNT}m(?!s))?(?:{_AMOUNT}s)?(?:{_AMOUNT}ms)?|{_AMOUNT}"
 )

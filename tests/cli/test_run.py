@@ -186,8 +186,8 @@ def test_a_replay_takes_what_is_set_over_what_was_recorded(base: Base) -> None:
     ("text", "said"),
     [
         ("", "neither a sample (.yaml) nor a saved run (.json)"),
-        ("[]", "it holds runs of other runbooks only"),
-        ('{"schema": "other/1"}', "its schema is 'other/1'"),
+        ("[]", "not a saved run of talk"),
+        ('{"schema": "other/1"}', "its schema is other/1"),
         ("\x00\xff", "neither a sample"),
     ],
 )

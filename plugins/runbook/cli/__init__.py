@@ -10,6 +10,7 @@ from typing import TextIO
 
 from runbook import __version__
 from runbook.errors import RunbookError
+from runbook.escaping import escape
 
 #: Every sub-command and its line of help; module `cli/<name>.py` has `arguments(parser)` and `run(arguments)`.
 COMMANDS = {
@@ -58,7 +59,8 @@ def main(words: list[str] | None = None) -> int:
     try:
         return _main(sys.argv[1:] if words is None else words)
     except RunbookError as error:
-        print(f"runbook: {error}", file=sys.stderr)
+        # What a file or folder is called may hold anything; a terminal must not obey it.
+        print(escape(f"runbook: {error}".encode("utf-8", "surrogateescape")), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -113,7 +115,7 @@ def _reopen_standard_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    sys.stdin = sys.stdin or open(os.devnull)
+    sys.stdin = sys.stdin or _nowhere()
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
@@ -128,4 +130,4 @@ def _discard_output() -> None:
 
 
 def _nowhere() -> TextIO:
-    return open(os.devnull, "w")  # It stays open for as long as the process lives.
+    return open(os.devnull, "r+")  # It stays open for as long as the process lives.

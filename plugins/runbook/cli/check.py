@@ -11,8 +11,8 @@ from runbook.catalog import Entry, entries, roots
 from runbook.cli.options import chosen_entries, name_argument
 from runbook.errors import DefinitionError, Problem
 from runbook.helpers.lint import lint
-from runbook.loader.documents import Mapping, Node, Report, Sequence
-from runbook.loader.note import fences
+from runbook.loader.documents import Mapping, Node, Sequence
+from runbook.loader.note import Fence, fences
 from runbook.loader.sample import load_sample
 from runbook.model import Runbook, Sample, Verdict
 from runbook.values import nearest
@@ -88,19 +88,26 @@ def _note_files(start: str) -> Iterator[str]:
 
 def _note(path: str, known: list[Entry]) -> Iterator[Problem]:
     by_name = {entry.name: entry for entry in known}
-    report = Report(path)
-    for fence in fences(path, report):
-        entry = by_name.get(fence.name.replace("_", "-"))
-        if entry is None:
-            cure = nearest(fence.name, by_name) or "`runbook list` shows the runbooks that there are"
-            report.add(_value(fence.root, "name"), f"there is no runbook `{fence.name}`", cure)
-            continue
-        cases = [os.path.splitext(os.path.basename(sample))[0] for sample in sample_paths(entry.folder)]
-        for node, case in zip(_items(_value(fence.root, "samples")), fence.samples, strict=False):
-            if case not in cases:
-                cure = nearest(case, cases) or f"it has {', '.join(cases) or 'none'}"
-                report.add(node, f"{entry.name} has no sample `{case}`", cure)
-    yield from report.problems
+    try:
+        for fence in fences(path):
+            if fence.root is not None:
+                _check_names(fence, fence.root, by_name)
+            yield from fence.report.problems
+    except DefinitionError as error:
+        yield from error.problems
+
+
+def _check_names(fence: Fence, root: Mapping, known: dict[str, Entry]) -> None:
+    entry = known.get(fence.name.replace("_", "-"))
+    if entry is None:
+        cure = nearest(fence.name, known) or "`runbook list` shows the runbooks that there are"
+        fence.report.add(_value(root, "name"), f"there is no runbook `{fence.name}`", cure)
+        return
+    cases = [os.path.splitext(os.path.basename(sample))[0] for sample in sample_paths(entry.folder)]
+    for node, case in zip(_items(_value(root, "samples")), fence.samples, strict=False):
+        if case not in cases:
+            cure = nearest(case, cases) or f"it has {', '.join(cases) or 'none'}"
+            fence.report.add(node, f"{entry.name} has no sample `{case}`", cure)
 
 
 def _value(root: Mapping, key: str) -> Node:

@@ -35,8 +35,8 @@ class Launcher:
     ) -> Process:
         """Start `program` with these words as argv and these descriptors as stdin, stdout and stderr.
 
-        The descriptors stay the caller's to close. `seccomp` is a filter to load first (an array of struct sock_filter);
-        the folder `remove` is deleted once nothing of the command is left, even if we are gone by then. Raises
+        The descriptors stay the caller's to close. `seccomp` is a filter to load first (struct sock_filter[]); the
+        folder `remove` is deleted once nothing of the command is left, even if we are gone by then. Raises
         ExecutionError when the launcher itself is gone.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -74,6 +74,8 @@ class Launcher:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(),),
+                    # From its first moment: a Ctrl-C is for us, who then end the commands in their order.
+                    start_new_session=True,
                 )
         return self._socket
 

@@ -42,7 +42,6 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 def main(number: int) -> None:
     """Serve requests until the socket closes, then kill whatever is left."""
-    os.setsid()
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     requests = socket.socket(fileno=number)
     woken = wake_on_children()

@@ -110,8 +110,10 @@ class _Schedule:
                 self.captures[command.step] = capture
                 yield Ended(capture)
                 continue
+            # Before anybody is told that it begins: from then on, a press is meant for it.
+            pressed = self._brake.pressed
             yield Started(command)
-            thread = threading.Thread(target=self._work, args=(command,), daemon=True)
+            thread = threading.Thread(target=self._work, args=(command, pressed), daemon=True)
             self._running[command.step] = thread
             thread.start()
 
@@ -145,10 +147,9 @@ class _Schedule:
             return command
         return replace(command, timeout=min(command.timeout, max(0.0, self._deadline - time.monotonic())))
 
-    def _work(self, command: Command) -> None:
+    def _work(self, command: Command, pressed: int) -> None:
         """In a thread of its own: drive one command and pass on what it says."""
         limited = self._limited(command)
-        pressed = self._brake.pressed
         try:
             steps = self._executor.execute(limited)
             output = next(steps)

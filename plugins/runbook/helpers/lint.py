@@ -8,6 +8,7 @@ import sys
 from collections.abc import Collection, Iterator
 
 from runbook.errors import Problem
+from runbook.values import ENGINE_CODES
 
 #: What of the house a helper may import.
 MAY_IMPORT = ("runbook.model", "runbook.helpers", "runbook.formats")
@@ -23,8 +24,6 @@ IMPURE = frozenset(
 IMPURE_CALLS = frozenset(("open", "exec", "eval", "compile", "input", "breakpoint", "__import__"))
 #: What a module needs to have, and in which file.
 FUNCTIONS = ("parse", "judge")
-#: Findings that the engine itself adds to any run, and that any helper may give too.
-ENGINE_CODES = ("not-found", "not-permitted", "timed-out", "unreadable", "truncated")
 
 
 def lint(folder: str, codes: Collection[str]) -> Iterator[Problem]:
@@ -99,10 +98,11 @@ def _unknown_codes(path: str, tree: ast.Module, codes: Collection[str]) -> Itera
     """Codes written out in `Finding("code", …)` that the definition does not list."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _called(node) == "Finding" and node.args:
-            code = node.args[0]
-            if isinstance(code, ast.Constant) and code.value not in (*codes, *ENGINE_CODES):
-                message = f"gives a finding `{code.value}` that runbook.yaml does not list"
-                yield Problem(path, code.lineno, code.col_offset + 1, message, "add it to `findings`")
+            place = node.args[0]
+            code = place.value if isinstance(place, ast.Constant) else None
+            if isinstance(code, str) and code not in (*codes, *ENGINE_CODES):
+                message = f"gives a finding `{code}` that runbook.yaml does not list"
+                yield Problem(path, place.lineno, place.col_offset + 1, message, "add it to `findings`")
 
 
 def _missing_functions(path: str, tree: ast.Module) -> Iterator[Problem]:

@@ -86,10 +86,11 @@ Node = Scalar | Sequence | Mapping
 
 
 class Report:
-    """Collects what is wrong with one file."""
+    """Collects what is wrong with one file, or with a document that begins in its line `first_line`."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, first_line: int = 1) -> None:
         self.path = path
+        self._before = first_line - 1
         self._problems: list[Problem] = []
 
     def add(self, place: Node, message: str, cure: str = "") -> None:
@@ -97,7 +98,7 @@ class Report:
 
     def at(self, line: int, column: int, message: str, cure: str = "") -> None:
         """Raises DefinitionError when there are so many problems that reading on would tell nothing more."""
-        problem = Problem(self.path, line, column, _one_line(message), _one_line(cure))
+        problem = Problem(self.path, self._before + line, column, _one_line(message), _one_line(cure))
         if problem not in self._problems:
             self._problems.append(problem)
         if len(self._problems) >= PROBLEMS:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from runbook.errors import DefinitionError
 from runbook.loader import documents
 from runbook.loader.documents import Mapping, Report
 from runbook.loader.shapes import Choice, Field, ListOf, MapOf, Record, Text, Word
@@ -28,24 +29,35 @@ FENCE = Record(
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """A fence in a note, and the nodes of its body, which know their places in the note."""
+    """A fence in a note; its report knows what is wrong with it. `root` is None when it cannot be read."""
 
     name: str
     samples: tuple[str, ...]
-    root: Mapping
+    root: Mapping | None
+    report: Report
 
 
-def fences(path: str, report: Report) -> Iterator[Fence]:
-    """The runbook fences of the note at `path`; what is wrong with one goes to the report."""
-    for body in _bodies(documents.read(path, NOTE_BYTES).decode("utf-8", "replace")):
+def fences(path: str) -> Iterator[Fence]:
+    """The runbook fences of the note at `path`; raises DefinitionError when the note itself cannot be read."""
+    for line, body in _bodies(documents.read(path, NOTE_BYTES).decode("utf-8", "replace")):
+        report = Report(path, line)
+        yield _fence(body, report)
+
+
+def _fence(body: str, report: Report) -> Fence:
+    try:
         root = documents.parse(body.encode(), report)
         found = FENCE.read(root, "the fence", report) if root is not None else None
-        if isinstance(root, Mapping) and found and found.get("name"):
-            yield Fence(found["name"], tuple(found.get("samples") or ()), root)
+    except DefinitionError:
+        # More problems than are worth telling; those so far are in the report.
+        return Fence("", (), None, report)
+    if not isinstance(root, Mapping) or not found or not found.get("name"):
+        return Fence("", (), None, report)
+    return Fence(found["name"], tuple(found.get("samples") or ()), root, report)
 
 
-def _bodies(text: str) -> Iterator[str]:
-    """The body of each runbook fence, moved down to its own lines by empty ones: so every place is the note's."""
+def _bodies(text: str) -> Iterator[tuple[int, str]]:
+    """The line (1-based) where the body of each runbook fence begins, and the body, indented as it is."""
     lines = text.replace("\r\n", "\n").split("\n")
     at = 0
     while at < len(lines):
@@ -58,5 +70,5 @@ def _bodies(text: str) -> Iterator[str]:
         while at < len(lines) and not closing.fullmatch(lines[at]):
             at += 1
         if opening["header"].split()[:1] == ["runbook"]:
-            yield "\n" * start + "\n".join(lines[start:at])
+            yield start + 1, "\n".join(lines[start:at])
         at += 1
