@@ -113,7 +113,7 @@ def test_a_broken_definition_hides_no_other(base: Base) -> None:
     broken = base.runbook("broken", STEPS)
     (broken / "runbook.yaml").write_text("title: [")
     assert find("own-disks", str(base.path)).load().name == "own-disks"
-    with pytest.raises(DefinitionError, match=r"runbook\.yaml:1"):
+    with pytest.raises(DefinitionError, match=r"runbook\.yaml:\d+:"):
         find("broken", str(base.path)).load()
 
 
@@ -122,7 +122,7 @@ def test_an_unknown_name_suggests_the_nearest() -> None:
         find("lvm_inspct", "/")
 
 
-@pytest.mark.parametrize("name", ["", "/etc/passwd", "../lvm_inspect", "x" * 10_000, "\x1b[2J\nlvm"])
+@pytest.mark.parametrize("name", ["", "/etc/passwd", "../../x", "x" * 10_000, "\x1b[2J\nlvm"])
 def test_an_unknown_name_says_how_to_see_them_all(name: str) -> None:
     with pytest.raises(UsageError, match="runbook list") as error:
         find(name, "/")

@@ -10,7 +10,7 @@ import pytest
 from runbook.errors import DefinitionError, ParameterError
 from runbook.executors.process import ProcessExecutor
 from runbook.executors.replay import ReplayExecutor
-from runbook.loader import load
+from runbook.loader.definition import load
 from runbook.model import Capture, Ending, Host, Run, Runbook, Source, Verdict
 from runbook.pipeline import Ended, Event, Started, mask, perform, prepare, prepare_for_lab, replay
 from tests.base import HELPER, Base

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from runbook.errors import UsageError
-from runbook.loader import load
-from runbook.model import Runbook
+from runbook.loader.heading import Heading, read_heading
 from runbook.values import nearest, shorten
+
+if TYPE_CHECKING:
+    from runbook.model import Runbook
 
 #: The folder in a knowledge base that holds its runbooks.
 FOLDER = "runbooks"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A runbook by its place: its name, its folder, and the knowledge base (or `bundled`) that it comes from."""
 
     name: str
@@ -24,7 +25,13 @@ class Entry:
 
     def load(self) -> Runbook:
         """Read the definition; raises DefinitionError."""
+        from runbook.loader.definition import load
+
         return load(self.folder)
+
+    def heading(self) -> Heading:
+        """Read only what the definition says of itself, for a list; raises DefinitionError."""
+        return read_heading(self.folder)
 
 
 def entries(start: str) -> list[Entry]:

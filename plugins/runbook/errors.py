@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from runbook.model import Evidence
+from typing import NamedTuple
 
 
 class RunbookError(Exception):
@@ -13,8 +11,7 @@ class RunbookError(Exception):
     exit_code = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing wrong in a file: where (1-based line and column), what, and what to do about it."""
 
     path: str
@@ -58,5 +55,8 @@ class Unreadable(ValueError):
     """Output that makes no sense to the reader: which step, which line (1-based), and why, in words."""
 
     def __init__(self, message: str, step: str, line: int = 1, stream: str = "stdout") -> None:
+        # Only here, because `runbook list` should not wait for the nouns of a run.
+        from runbook.model import Evidence
+
         super().__init__(message)
         self.evidence = Evidence(step, stream, line, line)

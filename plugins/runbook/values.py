@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from runbook.model import Value
+if TYPE_CHECKING:
+    from runbook.model import Value
 
 #: Characters that change what a reader sees without being seen: controls (but tab and line ends), zero-width and
 #: bidirectional ones, surrogates. None of them is printable to Python, so `escaping.escape` never leaves one.

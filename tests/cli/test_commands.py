@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from runbook.cli import COMMANDS
-from runbook.loader import schema
+from runbook.loader.definition import schema
 from tests.base import COMMAND, HELPER, Base
 
 
@@ -43,7 +43,7 @@ def test_list_of_a_section(talk: Base) -> None:
 
 
 def test_one_broken_definition_does_not_hide_the_others(talk: Base) -> None:
-    talk.runbook("poor", [])
+    (talk.runbook("poor", []) / "runbook.yaml").write_text("title: [\n")
     done = talk.call("list")
     assert "talk" in done.stdout
     assert "poor/runbook.yaml" in done.stderr

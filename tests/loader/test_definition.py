@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from runbook.errors import DefinitionError
-from runbook.loader import load, schema
+from runbook.loader.definition import load, schema
 from runbook.loader.shapes import plain
 from runbook.model import Effect, Needs, Parameter, Reference, Scenario, Step, Verdict, When
 from tests.loader.writing import definition, fits, loaded, node, told

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook.errors import DefinitionError
-from runbook.loader import load
+from runbook.loader.definition import load
 from runbook.loader.documents import Node, Report, parse
 from runbook.loader.shapes import Shape
 from runbook.model import Runbook

@@ -9,7 +9,7 @@ import sys
 
 from runbook.catalog import Entry, entries
 from runbook.errors import DefinitionError
-from runbook.model import Runbook
+from runbook.loader.heading import Heading
 
 EXAMPLES = "examples:\n  runbook list\n  runbook list --section storage --format json"
 
@@ -20,40 +20,40 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    found: list[tuple[Entry, Runbook]] = []
+    found: list[tuple[Entry, Heading]] = []
     status = 0
     for entry in entries(os.getcwd()):
         try:
-            found.append((entry, entry.load()))
+            found.append((entry, entry.heading()))
         except DefinitionError as error:
             # One broken definition must not hide the others.
             print(f"runbook: {error}", file=sys.stderr)
             status = error.exit_code
-    wanted = [(e, r) for e, r in found if arguments.section in (None, r.section)]
+    wanted = [(entry, heading) for entry, heading in found if arguments.section in (None, heading.section)]
     if arguments.format == "json":
-        print(json.dumps([_row(entry, runbook) for entry, runbook in wanted], indent=2, ensure_ascii=False))
+        print(json.dumps([_row(entry, heading) for entry, heading in wanted], indent=2, ensure_ascii=False))
     else:
         _print_text(wanted)
     return status
 
 
-def _row(entry: Entry, runbook: Runbook) -> dict[str, str]:
+def _row(entry: Entry, heading: Heading) -> dict[str, str]:
     return {
-        "name": runbook.name,
-        "title": runbook.title,
-        "summary": runbook.summary,
-        "section": runbook.section,
+        "name": entry.name,
+        "title": heading.title,
+        "summary": heading.summary,
+        "section": heading.section,
         "origin": entry.origin,
         "folder": entry.folder,
     }
 
 
-def _print_text(found: list[tuple[Entry, Runbook]]) -> None:
-    width = max((len(runbook.name) for _, runbook in found), default=0)
-    for section in sorted({runbook.section for _, runbook in found}):
+def _print_text(found: list[tuple[Entry, Heading]]) -> None:
+    width = max((len(entry.name) for entry, _ in found), default=0)
+    for section in sorted({heading.section for _, heading in found}):
         print(section)
-        for entry, runbook in found:
-            if runbook.section == section:
-                print(f"  {runbook.name:{width}}  {runbook.title}  ({entry.origin})")
+        for entry, heading in found:
+            if heading.section == section:
+                print(f"  {entry.name:{width}}  {heading.title}  ({entry.origin})")
     if not found:
         print("no runbooks here; `runbook list` in a folder with runbooks/ shows them", file=sys.stderr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from runbook.loader import schema
+from runbook.loader.definition import schema
 
 EXAMPLES = "examples:\n  runbook schema > runbooks/schema.json"
 

@@ -1,7 +1,1 @@
-"""Turns runbook.yaml into a Runbook, or says everything that is wrong with it."""
-
-from __future__ import annotations
-
-from runbook.loader.definition import load, schema
-
-__all__ = ["load", "schema"]
+"""Turns runbook.yaml, samples and the fences of notes into values, or says everything that is wrong with them."""

@@ -9,12 +9,12 @@ from typing import Any
 
 from runbook.errors import DefinitionError
 from runbook.loader.documents import DEFINITION_BYTES, Report, parse, read
+from runbook.loader.heading import FILE
 from runbook.loader.rules import check
 from runbook.loader.shapes import Boolean, Choice, Duration, Field, ListOf, MapOf, OneOf, Record, Size, Text, Word
 from runbook.model import Effect, Needs, Parameter, Reference, Runbook, Scenario, Step, Value, Verdict, When
 from runbook.values import CAPABILITIES, NAME, TYPES, parse_value
 
-FILE = "runbook.yaml"
 DISTRIBUTIONS = ("debian", "fedora", "arch")
 VERDICTS = tuple(str(verdict) for verdict in Verdict)
 

@@ -6,8 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -54,8 +53,7 @@ _CURES = {
 _ANY_CURE = "check the indentation, and that quotes and brackets are closed"
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(NamedTuple):
     """A single value; `text` is how it is written, without its quotes."""
 
     value: str | int | float | bool | None
@@ -64,8 +62,7 @@ class Scalar:
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(NamedTuple):
     """A list."""
 
     items: tuple[Node, ...]
@@ -73,8 +70,7 @@ class Sequence:
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping:
+class Mapping(NamedTuple):
     """Keys, all of them different, and what they stand for."""
 
     entries: tuple[tuple[Scalar, Node], ...]
@@ -133,10 +129,10 @@ def read(path: str, limit: int) -> bytes:
     return data
 
 
-def parse(data: bytes, report: Report) -> Node | None:
+def parse(data: bytes, report: Report, until: frozenset[str] = frozenset()) -> Node | None:
     """The document in these bytes; None, and a reason in the report, when it cannot be told what it says.
 
-    Works on the stream of events and never recurses, so neither nesting nor aliases can make it explode.
+    With `until`, reading stops as soon as the outermost mapping has these keys, and gives what it has by then. Works on the stream of events and never recurses, so neither nesting nor aliases can make it explode.
     """
     text = _decode(data, report)
     if text is None:
@@ -145,6 +141,8 @@ def parse(data: bytes, report: Report) -> Node | None:
     try:
         for event in yaml.parse(text, Loader=_LOADER):
             builder.take(event)
+            if until and builder.has(until):
+                return builder.so_far()
     except _Stop:
         return None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
@@ -223,6 +221,15 @@ class _Builder:
         self._report = report
         self._open: list[_Open] = []
         self._count = 0
+
+    def has(self, keys: frozenset[str]) -> bool:
+        """Whether the outermost mapping is open and has these keys, each with its value."""
+        outermost = self._open[0] if len(self._open) == 1 else None
+        return outermost is not None and keys <= outermost.keys.keys() and len(outermost.children) % 2 == 0
+
+    def so_far(self) -> Node:
+        """The outermost mapping as it is now."""
+        return self._open[0].node()
 
     def take(self, event: Any) -> None:
         if getattr(event, "tag", None) is not None or getattr(event, "anchor", None) is not None:
