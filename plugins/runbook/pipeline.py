@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 
 from runbook.executors.executor import Executor
@@ -13,11 +14,14 @@ from runbook.executors.replay import ReplayExecutor
 from runbook.executors.schedule import Brake, Ended, Event, Started, run_commands
 from runbook.helpers.conclusions import conclude
 from runbook.helpers.loading import Helper, load_helper
-from runbook.model import Capture, Command, Host, Plan, Run, Runbook, Scenario, Source, Value
+from runbook.model import Capture, Command, Host, Output, Plan, Run, Runbook, Scenario, Source, Value
 from runbook.planner import plan as make_plan
 from runbook.resolver import resolve
 
 __all__ = ["Brake", "Ended", "Event", "Started", "perform", "perform_in_lab", "prepare", "prepare_for_lab", "replay"]
+
+#: What happens while commands run, and at the end their captures.
+Steps = Generator[Event, None, tuple[Capture, ...]]
 
 
 def prepare(runbook: Runbook, given: Mapping[str, str]) -> Plan:
@@ -41,7 +45,7 @@ def perform(
     """
     helper = load_helper(plan.runbook.folder)
     started, clock = time.time(), time.monotonic()
-    captures = yield from run_commands(
+    steps = run_commands(
         plan.commands,
         executor,
         given=plan.parameters,
@@ -49,8 +53,8 @@ def perform(
         brake=brake or Brake(),
         timeout=timeout,
     )
-    masked = tuple(mask(capture, plan.secrets) for capture in captures)
-    return _judge(plan, masked, helper, executor.host(), source, started, time.monotonic() - clock)
+    captures = yield from _masked(steps, plan.secrets) if plan.secrets else steps
+    return _judge(plan, captures, helper, executor.host(), source, started, time.monotonic() - clock)
 
 
 #: Whose configuration commands read in a lab, where everybody is root.
@@ -139,12 +143,56 @@ def _judge(
     )
 
 
+def _masked(steps: Steps, secrets: frozenset[str]) -> Steps:
+    """What happens, and its captures, without any secret."""
+    live = _Mask(secrets)
+    with closing(steps):
+        while True:
+            try:
+                event = next(steps)
+            except StopIteration as end:
+                return tuple(mask(capture, secrets) for capture in end.value)
+            if isinstance(event, Output):
+                yield live.masked(event)
+            elif isinstance(event, Ended):
+                yield from live.rest(event.capture.step)
+                yield Ended(mask(event.capture, secrets))
+            else:
+                yield event
+
+
+class _Mask:
+    """Masks secrets in output as it comes: what may be the first half of one waits until it is known."""
+
+    def __init__(self, secrets: frozenset[str]) -> None:
+        self._secrets = secrets
+        self._waiting: dict[tuple[str, str], bytes] = {}
+
+    def masked(self, output: Output) -> Output:
+        place = (output.step, output.stream)
+        data = _without(self._secrets, self._waiting.pop(place, b"") + output.data)
+        halves = (secret.encode()[:length] for secret in self._secrets for length in range(1, len(secret.encode())))
+        half = max((half for half in halves if data.endswith(half)), key=len, default=b"")
+        self._waiting[place] = half
+        return replace(output, data=data.removesuffix(half))
+
+    def rest(self, step: str) -> Iterator[Output]:
+        """What still waits when a step has ended: it was no secret."""
+        for place, data in list(self._waiting.items()):
+            if place[0] == step and data:
+                yield Output(*place, self._waiting.pop(place))
+
+
 def mask(capture: Capture, secrets: frozenset[str]) -> Capture:
     """The capture without any secret value that the command, or the words on how it ended, may have repeated."""
-    stdout, stderr, detail = capture.stdout, capture.stderr, capture.detail
+    detail = _without(secrets, capture.detail.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+    return replace(
+        capture, stdout=_without(secrets, capture.stdout), stderr=_without(secrets, capture.stderr), detail=detail
+    )
+
+
+def _without(secrets: frozenset[str], data: bytes) -> bytes:
     # The longest first, for one may be a part of another.
     for secret in sorted(secrets, key=len, reverse=True):
-        stdout = stdout.replace(secret.encode(), b"***")
-        stderr = stderr.replace(secret.encode(), b"***")
-        detail = detail.replace(secret, "***")
-    return replace(capture, stdout=stdout, stderr=stderr, detail=detail)
+        data = data.replace(secret.encode(), b"***")
+    return data

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, TextIO
 
 from runbook.catalog import Entry, entries, find
 from runbook.errors import UsageError
-from runbook.model import Runbook, Scenario
 
 if TYPE_CHECKING:
     from runbook.executors.keyboard import Keyboard
+    from runbook.model import Runbook, Scenario
 
 
 def name_argument(parser: argparse.ArgumentParser, count: str | None = None) -> None:

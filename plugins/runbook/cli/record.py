@@ -9,8 +9,8 @@ import sys
 
 from runbook.archive import sample_of, sample_text, save
 from runbook.catalog import Entry, find
+from runbook.cli.drive import drive
 from runbook.cli.options import ask, chosen_lab, given_values, lab_argument, name_argument, set_argument
-from runbook.cli.run import drive
 from runbook.cli.signals import Terminated, interrupts
 from runbook.errors import ExecutionError, UsageError
 from runbook.executors.process import ProcessExecutor

@@ -3,30 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shlex
-import sys
-from collections.abc import Generator
 
-from runbook.archive import recording, save
-from runbook.catalog import find
-from runbook.cli.options import (
-    ask,
-    chosen_lab,
-    given_values,
-    keyboard,
-    lab_argument,
-    name_argument,
-    set_argument,
-    wants_colour,
-)
-from runbook.cli.progress import Progress
-from runbook.cli.signals import Interrupts, Terminated, interrupts
-from runbook.errors import ExecutionError, RunbookError
-from runbook.executors.process import ProcessExecutor
-from runbook.model import Command, Ending, Plan, Run, Runbook, Source, Verdict
-from runbook.pipeline import Event, Started, perform, perform_in_lab, prepare, prepare_for_lab, replay
-from runbook.renderers.renderer import FORMATS, renderer
+from runbook.cli.options import lab_argument, name_argument, set_argument
+from runbook.executors.launch import Launcher
+from runbook.renderers.renderer import FORMATS
 from runbook.values import duration
 
 EXAMPLES = """examples:
@@ -64,112 +44,14 @@ def _seconds(text: str) -> float:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    runbooks = [find(name, os.getcwd()).load() for name in dict.fromkeys(arguments.names)]
-    given = given_values(arguments.given)
-    if arguments.replay:
-        return _finish(arguments, [_replayed(arguments, runbook, given) for runbook in runbooks])
-    if arguments.plan:
-        from runbook.cli import plan
-
-        plans = [prepare(runbook, given) for runbook in runbooks]
-        print(plan.document(plans) if arguments.format == "json" else plan.text(plans))
-        return 0
-    make = prepare_for_lab if arguments.lab else prepare
-    plans = [make(runbook, given) for runbook in runbooks]
-    for runbook in runbooks if arguments.lab else ():
-        chosen_lab(runbook, arguments.lab)
-    return _perform(arguments, plans)
-
-
-def _replayed(arguments: argparse.Namespace, runbook: Runbook, given: dict[str, str]) -> Run:
-    recorded = recording(arguments.replay, runbook)
-    return replay(
-        *(runbook, recorded.captures, recorded.parameters, recorded.host, recorded.source, recorded.started), given
-    )
-
-
-def _perform(arguments: argparse.Namespace, plans: list[Plan]) -> int:
-    """Run one after the other; whatever stops the last one, the results of those before it are shown."""
-    runs: list[Run] = []
+    live = not (arguments.plan or arguments.lab or arguments.replay)
+    launcher = Launcher()
     try:
-        with interrupts() as pressed:
-            for plan in plans:
-                runs.append(drive(arguments, plan, pressed))
-                if pressed.brake.stopped:
-                    break
-    except (ExecutionError, KeyboardInterrupt, Terminated) as stop:
-        if runs:
-            _finish(arguments, runs)
-        if isinstance(stop, Terminated):
-            return stop.exit_code
-        raise
-    return _finish(arguments, runs)
+        if live:
+            # It starts up while we import the rest and read definitions: half of what a short run takes.
+            launcher.begin()
+        from runbook.cli.drive import run_all
 
-
-def drive(arguments: argparse.Namespace, plan: Plan, pressed: Interrupts) -> Run:
-    """Run one plan on this host, or in the lab that was asked for, and show what happens."""
-    progress = Progress(plan.commands, arguments.quiet)
-    typed = keyboard()
-
-    def approve(command: Command) -> bool:
-        return arguments.yes or _asked(plan, command, progress)
-
-    if arguments.lab:
-        scenario = chosen_lab(plan.runbook, arguments.lab)
-        steps = perform_in_lab(
-            plan, scenario, keyboard=typed, brake=pressed.brake, timeout=arguments.timeout, note=progress.note
-        )
-        return _follow(steps, progress, pressed)
-    with ProcessExecutor(typed) as executor:
-        source = Source("live")
-        return _follow(
-            perform(plan, executor, source, approve=approve, brake=pressed.brake, timeout=arguments.timeout),
-            progress,
-            pressed,
-        )
-
-
-def _follow(steps: Generator[Event, None, Run], progress: Progress, pressed: Interrupts) -> Run:
-    try:
-        while True:
-            event = next(steps)
-            pressed.stepping = pressed.stepping or isinstance(event, Started)
-            progress.event(event)
-    except StopIteration as end:
-        run: Run = end.value
-        return run
+        return run_all(arguments, launcher)
     finally:
-        pressed.stepping = False
-        steps.close()
-
-
-def _asked(plan: Plan, command: Command, progress: Progress) -> bool:
-    """Ask the person about one change, showing exactly what it is."""
-    undo = f"\n  it can be undone by: {shlex.join(command.undo)}" if command.undo else ""
-    progress.release()
-    return ask(f"{command.title} CHANGES THIS HOST:\n  {shlex.join(command.argv)}{undo}\nRun it?")
-
-
-def _finish(arguments: argparse.Namespace, runs: list[Run]) -> int:
-    colour = not arguments.output and arguments.format == "text" and wants_colour(sys.stdout)
-    text = renderer(arguments.format).render(runs, colour=colour)
-    if arguments.output:
-        try:
-            save(arguments.output, text + "\n")
-        except RunbookError:
-            # A result that took minutes must not be lost because a disk is full.
-            print(text)
-            raise
-        for run in runs:
-            print(f"{run.plan.runbook.name}: {run.verdict}, saved in {arguments.output}", file=sys.stderr)
-    else:
-        print(text)
-    return exit_code(runs, arguments.strict)
-
-
-def exit_code(runs: list[Run], strict: bool) -> int:
-    """The worst run's; 130 when the person ended one."""
-    if any(capture.ending is Ending.INTERRUPTED for run in runs for capture in run.captures):
-        return 130
-    worst = max((run.verdict for run in runs), default=Verdict.UNKNOWN)
-    return Verdict.CRITICAL.exit_code if strict and worst is Verdict.UNKNOWN else worst.exit_code
+        launcher.close()

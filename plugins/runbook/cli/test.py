@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from runbook.archive import load_samples, of_sample
+from runbook.cli.drive import drive
 from runbook.cli.options import chosen_entries, name_argument
-from runbook.cli.run import drive
 from runbook.cli.signals import Interrupts, Terminated, interrupts
 from runbook.errors import ExecutionError
 from runbook.model import Run, Runbook, Sample, Scenario, Verdict

@@ -22,6 +22,11 @@ class Launcher:
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
+    def begin(self) -> None:
+        """Start the launcher process now, so that the first command need not wait for it."""
+        with self._lock:
+            self._connection()
+
     def start(
         self,
         program: str,

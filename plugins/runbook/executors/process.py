@@ -19,10 +19,15 @@ from runbook.model import Capture, Command, Host, Output
 
 
 class ProcessExecutor:
-    """The executor of this host; `keyboard` is where the answers to an interactive step are typed."""
+    """The executor of this host; `keyboard` is where the answers to an interactive step are typed.
 
-    def __init__(self, keyboard: Keyboard | None = None, cap: int = CAP_BYTES) -> None:
-        self._launcher = Launcher()
+    `launcher` may be one that has begun already; it is closed with the executor.
+    """
+
+    def __init__(
+        self, keyboard: Keyboard | None = None, cap: int = CAP_BYTES, launcher: Launcher | None = None
+    ) -> None:
+        self._launcher = launcher or Launcher()
         self._keyboard = keyboard
         self._cap = cap
 

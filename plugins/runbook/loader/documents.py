@@ -132,7 +132,8 @@ def read(path: str, limit: int) -> bytes:
 def parse(data: bytes, report: Report, until: frozenset[str] = frozenset()) -> Node | None:
     """The document in these bytes; None, and a reason in the report, when it cannot be told what it says.
 
-    With `until`, reading stops as soon as the outermost mapping has these keys, and gives what it has by then. Works on the stream of events and never recurses, so neither nesting nor aliases can make it explode.
+    With `until`, reading stops as soon as the outermost mapping has these keys, and gives what it has by then. Works on
+    the stream of events and never recurses, so neither nesting nor aliases can make it explode.
     """
     text = _decode(data, report)
     if text is None:

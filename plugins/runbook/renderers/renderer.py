@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from runbook.model import Run
+if TYPE_CHECKING:
+    from runbook.model import Run
 
 FORMATS = ("text", "json", "markdown")
 #: Characters in a line of text where no terminal says otherwise.
