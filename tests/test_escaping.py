@@ -8,7 +8,7 @@ import unicodedata
 
 import pytest
 
-from runbook.escaping import escape, unescape
+from runbook.escaping import escape, escape_blocks, unescape
 from runbook.values import HIDDEN
 
 SHOWN = [
@@ -65,3 +65,16 @@ def test_every_character_comes_back_and_none_is_left_that_cannot_be_seen() -> No
 def test_escaped_text_is_valid_json() -> None:
     text = escape(bytes(range(256)))
     assert json.loads(json.dumps(text, ensure_ascii=False).encode()) == text
+
+
+def test_blocks_are_the_text_whatever_they_cut() -> None:
+    chance = random.Random(3)
+    parts = [b"\\", b"x", b"4", b"1", b"\\x41", "é€😀".encode(), b"\x80", b"\xf0", b"\n", b"\0", b"a"]
+    for _ in range(2000):
+        data = b"".join(chance.choice(parts) for _ in range(chance.randrange(40)))
+        assert "".join(escape_blocks(data, chance.randrange(4, 12))) == escape(data)
+
+
+@pytest.mark.parametrize("byte", [b"\\", b"\x80", b"\xf0", b"x"])
+def test_no_block_grows_without_end(byte: bytes) -> None:
+    assert len(list(escape_blocks(byte * 1000, 10))) == 100

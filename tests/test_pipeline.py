@@ -11,7 +11,7 @@ from runbook.errors import DefinitionError, ParameterError
 from runbook.executors.process import ProcessExecutor
 from runbook.executors.replay import ReplayExecutor
 from runbook.loader.definition import load
-from runbook.model import Capture, Ending, Host, Run, Runbook, Source, Verdict
+from runbook.model import Capture, Command, Ending, Host, Output, Run, Runbook, Source, Verdict
 from runbook.pipeline import Ended, Event, Started, mask, perform, prepare, prepare_for_lab, replay
 from tests.base import HELPER, Base
 
@@ -79,6 +79,48 @@ def test_a_secret_that_a_command_repeats_is_masked(base: Base) -> None:
     _, run = followed(perform(plan, ReplayExecutor([said], HOST), Source("live")))
     (capture,) = run.captures
     assert (capture.stdout, capture.stderr, capture.detail) == (b"it is ***", b"***!", "sent ***")
+
+
+class Chatter(ReplayExecutor):
+    """Says what was recorded in pieces of a few bytes."""
+
+    def __init__(self, capture: Capture, size: int) -> None:
+        super().__init__([capture], HOST)
+        self._size = size
+
+    def execute(self, command: Command) -> Generator[Output, None, Capture]:
+        steps = super().execute(command)
+        while True:
+            try:
+                output = next(steps)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            for at in range(0, len(output.data), self._size):
+                yield Output(output.step, output.stream, output.data[at : at + self._size])
+                yield Output(output.step, output.stream, b"")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 100])
+@pytest.mark.parametrize(
+    "said", [b"it is hunter2!", b"hunter2", b"hunthunter2hunter", b"hunt", b"\xff\x00huntehunter2"]
+)
+def test_a_secret_is_masked_in_what_is_said_live_too(base: Base, size: int, said: bytes) -> None:
+    step = {"argv": ["true"], "terminal": True, "answers": {"Password:": "{password}"}}
+    plan = prepare(a_runbook(base, step, parameters=[SECRET]), {"password": "hunter2"})
+    executor = Chatter(Capture("a", ("true",), Ending.EXITED, 0, said), size)
+    events, run = followed(perform(plan, executor, Source("live")))
+    live = b"".join(event.data for event in events if isinstance(event, Output))
+    assert live == run.captures[0].stdout == said.replace(b"hunter2", b"***")
+    assert [event.capture for event in events if isinstance(event, Ended)] == list(run.captures)
+
+
+def test_output_without_the_beginning_of_a_secret_does_not_wait(base: Base) -> None:
+    step = {"argv": ["true"], "terminal": True, "answers": {"Password:": "{password}"}}
+    plan = prepare(a_runbook(base, step, parameters=[SECRET]), {"password": "hunter2"})
+    steps = perform(plan, Chatter(Capture("a", ("true",), Ending.EXITED, 0, b"Password: "), 100), Source("live"))
+    assert isinstance(next(steps), Started)
+    assert next(steps) == Output("a", "stdout", b"Password: ")
+    steps.close()
 
 
 def test_of_secrets_that_contain_each_other_the_longer_is_masked_first() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -33,14 +33,17 @@ class Recording:
     started: float
 
 
-def save(path: str, text: str) -> None:
-    """Write a file so that there is always the old or the new one, never half; raises ExecutionError in words."""
-    data = text.encode("utf-8", "backslashreplace")
+def save(path: str, text: Iterable[str]) -> None:
+    """Write these pieces of text so that there is always the old file or the new one, never half.
+
+    Raises ExecutionError in words.
+    """
+    data = (piece.encode("utf-8", "backslashreplace") for piece in text)
     try:
         if os.path.exists(path) and not os.path.isfile(path):
             # A pipe or /dev/stdout: there is nothing to replace.
             with open(path, "wb") as file:
-                file.write(data)
+                file.writelines(data)
         else:
             # A symbolic link stays one: what it points to is replaced.
             _replace(os.path.realpath(path), data)
@@ -48,11 +51,11 @@ def save(path: str, text: str) -> None:
         raise ExecutionError(f"{path}: not saved: {error.strerror}; what was there is unchanged") from error
 
 
-def _replace(path: str, data: bytes) -> None:
+def _replace(path: str, data: Iterable[bytes]) -> None:
     descriptor, temporary = tempfile.mkstemp(prefix=".runbook-", dir=os.path.dirname(path))
     try:
         with open(descriptor, "wb") as file:
-            file.write(data)
+            file.writelines(data)
             file.flush()
             os.fsync(file.fileno())
         _give_rights(temporary, path)

@@ -8,6 +8,16 @@ stand in JSON, in a YAML block or on a terminal.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+
+#: How much data becomes one block of text.
+BLOCK_BYTES = 1 << 18
+
+#: What may not be cut, in the three bytes before and after a cut: a character of several bytes (its first one and those
+#: that follow, across the middle), and what would look like one of our own escapes.
+_INSEPARABLE = re.compile(
+    rb"(?s)\\x[0-9a-f]{2}|\A(?:[\xc0-\xff][\x80-\xbf]{2}|.[\xc0-\xff][\x80-\xbf]|..[\xc0-\xff])[\x80-\xbf]"
+)
 
 _LOOKS_ESCAPED = re.compile(r"\\(?=x[0-9a-f]{2})")
 _ESCAPED = re.compile(r"\\(x[0-9a-f]{2})")
@@ -21,6 +31,17 @@ def escape(data: bytes) -> str:
     if text.replace("\n", "").replace("\t", "").isprintable():
         return text
     return text.translate(_Shown())
+
+
+def escape_blocks(data: bytes, size: int = BLOCK_BYTES) -> Iterator[str]:
+    """The text of `escape` in blocks of about `size` bytes of data, so that many megabytes need little memory."""
+    start = 0
+    while start < len(data):
+        end = start + size
+        while end < len(data) and _INSEPARABLE.search(data[end - 3 : end + 3]):
+            end += 1
+        yield escape(data[start:end])
+        start = end
 
 
 def unescape(text: str) -> bytes:

@@ -10,12 +10,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NO_NETWORK = ["unshare", "--map-root-user", "--net"]
 
 
 def execute(*argv: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     return subprocess.run(argv, cwd=cwd, env=clean, capture_output=True, text=True, timeout=300, check=False)
+
+
+def execute_offline(*argv: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Without a network, and without anything that pip may have put by on this machine."""
+    no_pip = [word for name in os.environ if name.startswith("PIP_") for word in ("-u", name)]
+    nothing_kept = ["PIP_CONFIG_FILE=/dev/null", "PIP_NO_CACHE_DIR=1"]
+    return execute("env", *no_pip, *nothing_kept, "unshare", "--map-root-user", "--net", *argv, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +42,7 @@ def test_the_first_command_looks_at_this_host(clone: Path) -> None:
 
 
 def test_the_second_time_needs_no_network_and_says_nothing_of_setting_up(clone: Path) -> None:
-    done = execute(*NO_NETWORK, "scripts/run", "list", cwd=clone)
+    done = execute_offline("scripts/run", "list", cwd=clone)
     assert "lvm-inspect" in done.stdout
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -44,7 +50,7 @@ def test_the_second_time_needs_no_network_and_says_nothing_of_setting_up(clone: 
 def test_a_changed_project_without_a_network_goes_on_with_what_is_there(clone: Path) -> None:
     with (clone / "pyproject.toml").open("a") as file:
         file.write("\n# changed\n")
-    done = execute(*NO_NETWORK, "scripts/run", "list", cwd=clone)
+    done = execute_offline("scripts/run", "list", cwd=clone)
     assert "lvm-inspect" in done.stdout
     assert "going on with what is installed" in done.stderr
     assert done.returncode == 0
@@ -53,7 +59,7 @@ def test_a_changed_project_without_a_network_goes_on_with_what_is_there(clone: P
 def test_a_clone_that_was_moved_still_works(clone: Path) -> None:
     moved = clone.parent / "moved"
     shutil.copytree(clone, moved, symlinks=True)
-    done = execute(*NO_NETWORK, moved / "scripts/run", "list", cwd=moved)
+    done = execute_offline(moved / "scripts/run", "list", cwd=moved)
     assert "lvm-inspect  Inspect LVM and what lies under it  (bundled)" in done.stdout
 
 

@@ -17,7 +17,7 @@ from runbook.errors import LabError
 from runbook.executors.executor import Executor
 from runbook.labs import lab
 from runbook.labs.lab import open_lab
-from runbook.loader import load
+from runbook.loader.definition import load
 from runbook.model import Capture, Command, Ending
 from tests.base import COMMAND, Base
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Generator
+from itertools import chain
 
 from runbook.catalog import find
 from runbook.cli.options import ask, chosen_lab, given_values, keyboard, wants_colour
 from runbook.cli.progress import Progress
 from runbook.cli.signals import Interrupts, Terminated, interrupts
-from runbook.errors import ExecutionError, RunbookError
+from runbook.errors import ExecutionError
 from runbook.executors.launch import Launcher
 from runbook.executors.process import ProcessExecutor
 from runbook.model import Command, Ending, Plan, Run, Runbook, Source, Verdict
 from runbook.pipeline import Event, Started, perform, perform_in_lab, prepare, prepare_for_lab, replay
-from runbook.renderers.renderer import renderer
+from runbook.renderers.renderer import WIDTH, renderer
 
 
 def run_all(arguments: argparse.Namespace, launcher: Launcher) -> int:
@@ -111,22 +113,28 @@ def _asked(plan: Plan, command: Command, progress: Progress) -> bool:
 
 
 def _finish(arguments: argparse.Namespace, runs: list[Run]) -> int:
-    colour = not arguments.output and arguments.format == "text" and wants_colour(sys.stdout)
-    text = renderer(arguments.format).render(runs, colour=colour)
+    """Show the results, or save them; gives the exit status."""
     if arguments.output:
         from runbook.archive import save
 
         try:
-            save(arguments.output, text + "\n")
-        except RunbookError:
+            save(arguments.output, chain(renderer(arguments.format).render(runs), ["\n"]))
+        except ExecutionError:
             # A result that took minutes must not be lost because a disk is full.
-            print(text)
+            _show(arguments, runs)
             raise
         for run in runs:
             print(f"{run.plan.runbook.name}: {run.verdict}, saved in {arguments.output}", file=sys.stderr)
     else:
-        print(text)
+        _show(arguments, runs)
     return exit_code(runs, arguments.strict)
+
+
+def _show(arguments: argparse.Namespace, runs: list[Run]) -> None:
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
+    for piece in renderer(arguments.format).render(runs, colour=wants_colour(sys.stdout), width=width):
+        sys.stdout.write(piece)
+    sys.stdout.write("\n")
 
 
 def exit_code(runs: list[Run], strict: bool) -> int:

@@ -79,7 +79,7 @@ def _write(arguments: argparse.Namespace, run: Run, path: str) -> int:
     # What a lab printed is nobody's.
     if not (arguments.yes or arguments.lab or ask(f"Write {path}?")):
         raise UsageError("nothing was written\n    say --yes to write without being asked")
-    save(path, sample_text(sample))
+    save(path, [sample_text(sample)])
     print(path)
     return 0
 

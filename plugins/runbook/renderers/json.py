@@ -6,13 +6,14 @@ Command output is text by `runbook.escaping`: what is not printable UTF-8 is wri
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from math import isfinite
 
-from runbook.escaping import escape
+from runbook.escaping import escape, escape_blocks
 from runbook.model import Capture, Evidence, Finding, Run, Verdict
 from runbook.renderers.plain import safe
 from runbook.renderers.renderer import WIDTH
@@ -22,15 +23,42 @@ SCHEMA = "runbook.run/1"
 DEEPEST = 100
 
 
-def render(runs: Sequence[Run], *, colour: bool = False, width: int = WIDTH) -> str:
+#: Where the output of a capture goes. No other text in a document has a NUL, so a marker cannot be forged.
+_MARKER = re.compile(r'"\\u0000(\d+):(stdout|stderr)"')
+
+
+def render(runs: Sequence[Run], *, colour: bool = False, width: int = WIDTH) -> Iterator[str]:
     """One document for one run, a list for several."""
-    documents = [document(run) for run in runs]
+    if len(runs) == 1:
+        yield from _pieces(runs[0])
+        return
+    yield "["
+    for number, run in enumerate(runs):
+        yield ",\n" if number else "\n"
+        yield from _pieces(run)
+    yield "\n]"
+
+
+def _pieces(run: Run) -> Iterator[str]:
+    """The document of one run; output, of which there can be much, a block at a time."""
+    marked = document(run, lambda capture, stream: f"\0{run.captures.index(capture)}:{stream}")
     # JSON has no NaN; a number that is none would make the whole document invalid.
-    return json.dumps(documents[0] if len(documents) == 1 else documents, indent=2, ensure_ascii=False, allow_nan=False)
+    parts = _MARKER.split(json.dumps(marked, indent=2, ensure_ascii=False, allow_nan=False))
+    for text, number, stream in zip(parts[::3], [*parts[1::3], ""], [*parts[2::3], ""], strict=True):
+        yield text
+        if stream:
+            yield '"'
+            for block in escape_blocks(getattr(run.captures[int(number)], stream)):
+                yield json.dumps(block, ensure_ascii=False)[1:-1]
+            yield '"'
 
 
-def document(run: Run) -> dict[str, object]:
-    """The run in the shape that `docs/reference/json.md` describes."""
+def _whole(capture: Capture, stream: str) -> str:
+    return escape(capture.stderr if stream == "stderr" else capture.stdout)
+
+
+def document(run: Run, output: Callable[[Capture, str], str] = _whole) -> dict[str, object]:
+    """The run in the shape that `docs/reference/json.md` describes; `output` gives the text of a capture's stream."""
     runbook = run.plan.runbook
     return {
         "schema": SCHEMA,
@@ -43,7 +71,7 @@ def document(run: Run) -> dict[str, object]:
         "started": timestamp(run.started) if run.started else None,
         "seconds": plain(run.seconds),
         "verdict": str(run.verdict),
-        "captures": [_capture(capture) for capture in run.captures],
+        "captures": [_capture(capture, output) for capture in run.captures],
         "facts": _facts(run.facts),
         "findings": [_finding(finding) for finding in run.findings],
         "drawing": plain(run.drawing),
@@ -59,14 +87,14 @@ def timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _capture(capture: Capture) -> dict[str, object]:
+def _capture(capture: Capture, output: Callable[[Capture, str], str]) -> dict[str, object]:
     return {
         "step": capture.step,
         "argv": [_exact(word) for word in capture.argv],
         "ending": str(capture.ending),
         "exit_code": capture.exit_code,
-        "stdout": escape(capture.stdout),
-        "stderr": escape(capture.stderr),
+        "stdout": output(capture, "stdout"),
+        "stderr": output(capture, "stderr"),
         "started": timestamp(capture.started) if capture.started else None,
         "seconds": plain(capture.seconds),
         "truncated": capture.truncated,

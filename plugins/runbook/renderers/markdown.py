@@ -15,9 +15,11 @@ _CODE = re.compile(r"(?<!`)(`[^`]+`)(?!`)")
 _URL = re.compile(r"https?://[^\s<>\\`]+")
 
 
-def render(runs: Sequence[Run], *, colour: bool = False, width: int = WIDTH) -> str:
+def render(runs: Sequence[Run], *, colour: bool = False, width: int = WIDTH) -> Iterator[str]:
     """All runs, one section each."""
-    return "\n\n".join("\n".join(_lines(run)) for run in runs)
+    for number, run in enumerate(runs):
+        yield "\n\n" if number else ""
+        yield "\n".join(_lines(run))
 
 
 def _lines(run: Run) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -14,12 +14,12 @@ WIDTH = 96
 
 
 class Renderer(Protocol):
-    """Turns runs into text for one kind of reader.
+    """Turns runs into text for one kind of reader, piece by piece: a run can hold many megabytes of output.
 
     `colour` only where the reader is a terminal that wants it; `width` is the terminal's, for whom it matters.
     """
 
-    def render(self, runs: Sequence[Run], *, colour: bool = False, width: int = WIDTH) -> str: ...
+    def render(self, runs: Sequence[Run], *, colour: bool = False, width: int = WIDTH) -> Iterator[str]: ...
 
 
 def renderer(name: str) -> Renderer:

@@ -15,10 +15,12 @@ COLOURS = {Verdict.OK: "32", Verdict.UNKNOWN: "36", Verdict.WARNING: "33", Verdi
 NARROWEST, WIDEST = 40, 120
 
 
-def render(runs: Sequence[Run], *, colour: bool = False, width: int = WIDTH) -> str:
+def render(runs: Sequence[Run], *, colour: bool = False, width: int = WIDTH) -> Iterator[str]:
     """All runs, one after the other."""
     width = max(NARROWEST, min(width, WIDEST))
-    return "\n\n".join("\n".join(_Page(run, colour, width).lines()) for run in runs)
+    for number, run in enumerate(runs):
+        yield "\n\n" if number else ""
+        yield "\n".join(_Page(run, colour, width).lines())
 
 
 class _Page:

@@ -1,0 +1,141 @@
+"""Nothing outlives its step, nor the engine; and however the engine was started, commands start the same."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from runbook.executors.process import ProcessExecutor
+from runbook.model import Ending
+from tests.executors.driving import begin, marked, run, runner, said, sh, survivors
+
+#: An engine that runs three commands; each leaves its session and its environment, ignores SIGTERM and goes on forking.
+BUSY = """
+import sys, threading
+from runbook.executors.process import ProcessExecutor
+from tests.executors.driving import run, sh
+executor = ProcessExecutor()
+script = '''trap '' TERM HUP INT
+env -i setsid sh -c "while :; do sleep 0.01 & sleep 60 & sleep 0.05; done" $MARK &
+setsid sh -c '(setsid sleep 60 &) ; sleep 60' & echo up; sleep 60; :'''
+for _ in range(3):
+    threading.Thread(target=run, args=(executor, sh(sys.argv[1], script))).start()
+print("up", flush=True)
+"""
+
+
+def test_when_the_engine_is_killed_everything_goes_at_any_moment(mark: str) -> None:
+    for _ in range(6):
+        engine = runner(mark, BUSY, mark)
+        with engine:
+            assert engine.stdout is not None
+            engine.stdout.readline()
+            time.sleep(random.uniform(0, 0.3))
+            engine.kill()
+        assert survivors(mark) == set()
+
+
+def test_when_the_engine_is_killed_a_folder_to_remove_goes_too(mark: str, tmp_path: Path) -> None:
+    code = """
+import os, sys, time
+from runbook.executors.launch import Launcher
+nothing = os.open("/dev/null", os.O_RDWR)
+words = ("sh", "-c", "trap '' TERM; setsid sleep 60 & sleep 60")
+process = Launcher().start("/bin/sh", words, {"MARK": sys.argv[1]}, (nothing,) * 3, remove=sys.argv[2])
+print("up", flush=True)
+time.sleep(60)
+"""
+    folder = tmp_path / "private"
+    folder.mkdir()
+    with runner(mark, code, mark, str(folder)) as engine:
+        assert engine.stdout is not None
+        engine.stdout.readline()
+        time.sleep(0.1)
+        engine.kill()
+    assert survivors(mark) == set()
+    assert not folder.exists()
+
+
+def test_when_a_supervisor_is_killed_its_tree_goes_and_the_next_command_runs(here: ProcessExecutor, mark: str) -> None:
+    script = "(setsid sh -c 'trap \"\" TERM; sleep 60; :' &) ; kill -KILL $PPID; sleep 60"
+    assert run(here, sh(mark, script)).ending is Ending.SIGNALLED
+    assert survivors(mark) == set()
+    assert run(here, sh(mark, "exit 3")).exit_code == 3
+
+
+def test_when_the_launcher_is_killed_its_commands_still_end_with_their_step(mark: str) -> None:
+    with ProcessExecutor() as executor:
+        script = "kill -KILL $(cut -d ' ' -f 4 /proc/$PPID/stat); setsid sleep 60 & echo said; sleep 60"
+        capture = run(executor, sh(mark, script, timeout=0.5))
+    assert capture.stdout == b"said\n"
+    assert survivors(mark) == set()
+
+
+def test_no_descriptor_of_the_engine_reaches_a_command(mark: str) -> None:
+    code = """
+import os, sys
+from runbook.executors.process import ProcessExecutor
+from tests.executors.driving import command, run
+for _ in range(50):
+    os.set_inheritable(os.open("/etc/passwd", os.O_RDONLY), True)
+with ProcessExecutor() as executor:
+    print(run(executor, command(sys.argv[1], "ls", "/proc/self/fd")).stdout.split())
+"""
+    assert said(runner(mark, code, mark)) == "[b'0', b'1', b'2', b'3']\n"
+
+
+ODD = {
+    "signals-blocked": "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())",
+    "children-ignored": "signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
+    "all-ignored": "[signal.signal(n, signal.SIG_IGN) for n in signal.valid_signals() - {9, 19}]",
+    "no-umask": "os.umask(0o777)",
+    "standard-streams-closed": "os.closerange(0, 3)",
+    "in-another-folder": "os.chdir('/usr')",
+    "orphan-of-its-group": "os.setsid()",
+}
+
+
+@pytest.mark.parametrize("oddity", ODD.values(), ids=ODD)
+def test_however_the_engine_was_started_commands_start_the_same(mark: str, tmp_path: Path, oddity: str) -> None:
+    code = f"""
+import os, signal, sys
+from runbook.executors.process import ProcessExecutor
+from tests.executors.driving import run, sh
+written = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
+{oddity}
+script = "umask; pwd; grep -E '^Sig(Blk|Ign):' /proc/self/status; ls /proc/self/fd; exit 3"
+with ProcessExecutor() as executor:
+    capture = run(executor, sh(sys.argv[1], script, timeout=5))
+os.write(written, b"%d " % (capture.exit_code or 0) + b" ".join(capture.stdout.split()))
+"""
+    engine = runner(mark, code, mark, str(tmp_path / "said"))
+    engine.communicate(timeout=60)
+    nothing = "0" * 16
+    expected = f"3 0022 / SigBlk: {nothing} SigIgn: {nothing} 0 1 2 3"
+    assert (tmp_path / "said").read_text() == expected
+
+
+def test_a_command_cannot_tell_the_launcher_from_a_session_of_its_own(here: ProcessExecutor, mark: str) -> None:
+    # Its process group and session are its own (proc(5): fields 5 and 6 of stat), and it has no terminal (7).
+    capture = run(here, sh(mark, "echo $$; cut -d ' ' -f 5-7 /proc/$$/stat"))
+    pid = capture.stdout.split()[0]
+    assert capture.stdout.split()[1:] == [pid, pid, b"0"]
+
+
+def test_fifty_killed_trees_leave_nothing(here: ProcessExecutor, mark: str) -> None:
+    script = "echo up; (setsid sh -c 'trap \"\" TERM; sleep 60 & sleep 60' &) ; sleep 60"
+    for _ in range(50):
+        steps = begin(here.execute(sh(mark, script)), b"up")
+        time.sleep(random.uniform(0, 0.02))
+        steps.close()
+        assert marked(mark) == set()
+
+
+def test_orphans_that_have_ended_are_collected(here: ProcessExecutor, mark: str) -> None:
+    script = """for n in 1 2 3 4 5; do (sh -c 'exit 0' &) ; done; sleep 0.3
+grep -l "^PPid:.$PPID\\$" /proc/[0-9]*/status; echo $$"""
+    found, _, myself = run(here, sh(mark, script)).stdout.decode().strip().rpartition("\n")
+    assert found == f"/proc/{myself}/status"
