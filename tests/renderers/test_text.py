@@ -114,5 +114,20 @@ def test_nothing_prints_a_control_character() -> None:
         coloured = OWN_SGR.sub("", render([run], colour=True))
         for text in (plain, coloured):
             assert {character for character in text if not character.isprintable()} <= {"\n"}
-        assert plain.split("\n")[-1].endswith(" list-disks in 0.75 s")
+        assert "  list-disks" in plain.split("\n")[-1]
         assert coloured == plain
+
+
+def test_a_long_line_of_output_takes_two_rows() -> None:
+    evidence = (Evidence("lister", "stdout", 1, 1),)
+    captures = (Capture("lister", (), Ending.EXITED, 0, b"x" * 300),)
+    run = a_run(Finding("found", Verdict.OK, "", evidence=evidence), captures=captures)
+    rows = [line for line in render([run], width=40).split("\n") if "│" in line]
+    assert rows == ["    lister:1 │ " + "x" * 25, "             │ " + "x" * 24 + "…"]
+
+
+def test_a_summary_is_wrapped_behind_its_code() -> None:
+    lines = render([a_run(Finding("found", Verdict.OK, "word " * 20))], width=60).split("\n")
+    assert lines[3].startswith("✓ ok  found: word word")
+    assert lines[4].startswith("    word")
+    assert max(map(len, lines[3:6])) <= 60

@@ -44,8 +44,13 @@ class _Page:
         yield self._verdict_line()
 
     def _finding(self, finding: Finding) -> Iterator[str]:
-        head = f"{SIGNS[finding.verdict]} {finding.verdict}"
-        yield f"{self._paint(head, COLOURS[finding.verdict])}  {self._bold(finding.code)}: {one_line(finding.summary)}"
+        sign, code = f"{SIGNS[finding.verdict]} {finding.verdict}", one_line(finding.code)
+        # Wrapped behind something as long as its head, which then takes that place: colours have no width.
+        place = "_" * len(f"{sign}  {code}: ")
+        lines = wrap(one_line(finding.summary), "    ", place, width=self._width) or [place]
+        head = f"{self._paint(sign, COLOURS[finding.verdict])}  {self._bold(code)}: "
+        yield head + lines[0][len(place) :]
+        yield from lines[1:]
         yield from self._evidence(finding)
         if finding.explanation:
             yield from wrap(finding.explanation, "    ", width=self._width)
@@ -58,9 +63,19 @@ class _Page:
         for evidence in finding.evidence:
             quoted = quote(self._run, evidence)
             for number, text in quoted.lines:
-                yield self._dim(f"    {quoted.place}:{number} │ ") + text.strip()
+                yield from self._quoted(f"{quoted.place}:{number}", text.strip())
             if quoted.folded:
                 yield self._dim(f"    {quoted.place} │ … {quoted.folded} more lines")
+
+    def _quoted(self, place: str, text: str) -> Iterator[str]:
+        """A line of output in two rows at most: where it stands is told, and JSON and Markdown have more of it."""
+        room = self._width - len(f"    {place} │ ")
+        rows = [text[:room], text[room : 2 * room]]
+        if len(text) > 2 * room:
+            rows[1] = f"{rows[1][:-1]}…"
+        yield self._dim(f"    {place} │ ") + rows[0]
+        if rows[1]:
+            yield self._dim(f"    {' ' * len(place)} │ ") + rows[1]
 
     def _advice(self, advice: str) -> Iterator[str]:
         for index, line in enumerate(advice.split("\n")):
@@ -84,7 +99,8 @@ class _Page:
     def _verdict_line(self) -> str:
         verdict = self._run.verdict
         word = self._paint(f"{SIGNS[verdict]} {verdict}".upper(), COLOURS[verdict])
-        return f"{word}  {self._run.plan.runbook.name} in {duration(self._run.seconds)}"
+        took = f" in {duration(self._run.seconds)}" if self._run.source.kind in ("live", "lab") else ""
+        return f"{word}  {self._run.plan.runbook.name}{took}"
 
     def _paint(self, text: str, sgr: str) -> str:
         return f"\x1b[{sgr}m{text}\x1b[0m" if self._colour else text
