@@ -8,7 +8,7 @@ import unicodedata
 
 import pytest
 
-from runbook.escaping import escape, escape_blocks, unescape
+from runbook.escaping import escape, escape_blocks, safe, unescape
 from runbook.values import HIDDEN
 
 SHOWN = [
@@ -78,3 +78,12 @@ def test_blocks_are_the_text_whatever_they_cut() -> None:
 @pytest.mark.parametrize("byte", [b"\\", b"\x80", b"\xf0", b"x"])
 def test_no_block_grows_without_end(byte: bytes) -> None:
     assert len(list(escape_blocks(byte * 1000, 10))) == 100
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("plain é", "plain é"), ("\x1b[31m", "\\x1b[31m"), ("\udcff", "\\xff"), ("\ud800", "\\xed\\xa0\\x80")],
+)
+def test_text_is_made_safe_to_show(text: str, shown: str) -> None:
+    assert safe(text) == shown
+    assert safe(shown) == shown

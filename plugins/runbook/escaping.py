@@ -44,6 +44,16 @@ def escape_blocks(data: bytes, size: int = BLOCK_BYTES) -> Iterator[str]:
         start = end
 
 
+def safe(text: str) -> str:
+    """Text that may quote what a command printed, without control characters; what has none stays as it is."""
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text
+    try:
+        return escape(text.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:  # half a surrogate pair, which no bytes stand for
+        return escape(text.encode("utf-8", "surrogatepass"))
+
+
 def unescape(text: str) -> bytes:
     """The bytes that `escape` turned into this text; text a person wrote by hand stands for its UTF-8 bytes."""
     return _ESCAPED.sub(lambda match: _BYTES[match[1]], text).encode("utf-8", "surrogateescape")

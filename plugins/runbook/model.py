@@ -184,7 +184,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything a run will do; `parameters` are resolved values by name, `given` the names whose value is set."""
+    """Everything a run will do; `parameters` are the values of those that have one, `secrets` what is never shown."""
 
     runbook: Runbook
     parameters: Mapping[str, Value]

@@ -82,6 +82,8 @@ def perform_in_lab(
     # Only here, because whoever runs on this host should not wait for what labs import.
     from runbook.labs.lab import open_lab
 
+    # A broken helper is told before a lab is built for it.
+    load_helper(plan.runbook.folder)
     with open_lab(plan.runbook, scenario, keyboard=keyboard, note=note) as executor:
         source = Source("lab", scenario.id)
         return (yield from perform(plan, executor, source, approve=lambda _: True, brake=brake, timeout=timeout))

@@ -100,6 +100,9 @@ def runner(mark: str, code: str, *arguments: str, **options: Any) -> subprocess.
 
 def said(process: subprocess.Popen[str]) -> str:
     """All that a runner printed, once it has ended well."""
-    out, _ = process.communicate(timeout=60)
+    try:
+        out, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert process.returncode == 0
     return out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runbook.errors import Unreadable
-from runbook.formats.records import Record, clean, text_of
+from runbook.formats.records import Record, text_of
 from runbook.model import Evidence
 from tests.formats.printing import printed
 
@@ -81,12 +81,3 @@ def test_truncated_output_is_refused_at_its_end() -> None:
     with pytest.raises(Unreadable, match="the rest is missing") as refusal:
         text_of(printed("a\nb\nc", dropped=1))
     assert refusal.value.evidence.first_line == 3
-
-
-@pytest.mark.parametrize(
-    ("text", "safe"),
-    [("plain é", "plain é"), ("\x1b[31m", "\\x1b[31m"), ("\udcff", "\\xff"), ("\ud800", "\\xed\\xa0\\x80")],
-)
-def test_text_is_made_safe_to_show(text: str, safe: str) -> None:
-    assert clean(text) == safe
-    assert clean(safe) == safe

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from runbook.escaping import safe
 from runbook.model import Capture, Ending, Evidence, Host, Source
-from runbook.renderers.plain import SHOWN_CHARACTERS, SHOWN_LINES, duration, one_line, provenance, quote, safe
+from runbook.renderers.plain import SHOWN_CHARACTERS, SHOWN_LINES, duration, one_line, provenance, quote
 from tests.renderers.making import CAPTURE, HOST, LINE_2, a_run
 
 

@@ -418,9 +418,10 @@ ubdb        128 MiB  disk"""
 DEGRADED = """\
 sda            1 GiB  disk · PV
 └─ data        3 GiB  VG · 3 PVs · 1.8 GiB free · ! partial
-   ├─ lin    400 MiB  LV · on [unknown] · ! partial
-   ├─ mir    300 MiB  raid1 LV · on sda, [unknown] · ! degraded · ext4 · /mnt/b
-   └─ safe   200 MiB  LV · on sdc · ext4 · /mnt/c
+   ├─ lin    400 MiB  LV · on [unknown] · ! partial · ext4 · /mnt/a 14 % used
+   ├─ mir    300 MiB  raid1 LV · on sda, [unknown] · ! degraded · ext4
+   │                  /mnt/b 7 % used
+   └─ safe   200 MiB  LV · on sdc · ext4 · /mnt/c 0 % used
 sdc            1 GiB  disk · PV
 └─ data               VG, drawn with its other PV
 [unknown]   1020 MiB  ! missing PV · was /dev/sdb

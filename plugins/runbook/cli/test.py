@@ -15,7 +15,7 @@ from runbook.cli.signals import Interrupts, Terminated, interrupts
 from runbook.errors import ExecutionError
 from runbook.model import Run, Runbook, Sample, Scenario, Verdict
 from runbook.pipeline import prepare_for_lab, replay
-from runbook.renderers.json import plain
+from runbook.renderers.json import document
 
 EXAMPLES = """examples:
   runbook test
@@ -78,7 +78,7 @@ def _sample(runbook: Runbook, sample: Sample) -> Iterator[str]:
     found = replay(runbook, recorded.captures, recorded.parameters, recorded.host, recorded.source)
     yield from differences(sample.findings, found)
     if sample.facts is not None:
-        yield from _fact_differences(sample.facts, plain(found.facts), "facts")
+        yield from _fact_differences(sample.facts, document(found)["facts"], "facts")
 
 
 def _lab(runbook: Runbook, scenario: Scenario, pressed: Interrupts) -> Iterator[str]:

@@ -100,7 +100,7 @@ def _pump(session: Session, process: Process, streams: dict[int, str]) -> Genera
         silent = not ready
         # The news first: whoever drives this may have paused for long, and a command that ended is not timed out.
         if process.fileno() in ready:
-            _hear(process)
+            hear(process)
             if process.gone:
                 poll.unregister(process)
         session.enforce()
@@ -118,7 +118,7 @@ def _pump(session: Session, process: Process, streams: dict[int, str]) -> Genera
             session.interrupt()
 
 
-def _hear(process: Process) -> None:
+def hear(process: Process) -> None:
     """Take in all the news that there is."""
     poll = select.poll()
     poll.register(process, select.POLLIN)

@@ -95,7 +95,8 @@ def _disks(capture: Capture) -> tuple[Record, ...]:
 
 
 def _mounted(capture: Capture) -> tuple[Record, ...]:
-    mounted = json_records(capture, "filesystems")
+    """findmnt's file systems, those below others too (without `-l` they are nested)."""
+    mounted = tuple(_descendants(json_records(capture, "filesystems")))
     for record in mounted:
         record.number("use%")
     return mounted

@@ -7,7 +7,8 @@ import re
 from bisect import bisect_left
 
 from runbook.errors import Unreadable
-from runbook.formats.records import Record, clean, text_of
+from runbook.escaping import safe
+from runbook.formats.records import Record, text_of
 from runbook.model import Capture
 
 #: JSON nested deeper than this is not the answer of a tool; lsblk reaches about a dozen.
@@ -71,7 +72,7 @@ class _JsonReader:
             raise self.refusal(at, "this is not a JSON value") from None
         except ValueError:  # a number of thousands of digits
             raise self.refusal(at, "this is not a JSON value") from None
-        return (clean(value) if isinstance(value, str) else value), end
+        return (safe(value) if isinstance(value, str) else value), end
 
     def _object(self, start: int, depth: int) -> tuple[JsonObject, int]:
         fields: dict[str, object] = {}

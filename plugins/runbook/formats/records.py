@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 
 from runbook.errors import Unreadable
-from runbook.escaping import escape
 from runbook.model import Capture, Evidence
 
 # At most so many digits that what they stand for is a finite number.
@@ -73,13 +72,3 @@ def text_of(capture: Capture) -> str:
         last = capture.stdout.count(b"\n") + 1
         raise Unreadable(f"`{capture.step}` printed more than was kept, the rest is missing", capture.step, last)
     return capture.stdout.decode("utf-8", "surrogateescape")
-
-
-def clean(text: str) -> str:
-    """Text that is safe to show, by `runbook.escaping`."""
-    if text.isprintable():
-        return text
-    try:
-        return escape(text.encode("utf-8", "surrogateescape"))
-    except UnicodeEncodeError:  # JSON can spell half a surrogate pair, which no bytes stand for
-        return escape(text.encode("utf-8", "surrogatepass"))

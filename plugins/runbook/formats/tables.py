@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from runbook.errors import Unreadable
-from runbook.formats.records import Record, clean, text_of
+from runbook.escaping import safe
+from runbook.formats.records import Record, text_of
 from runbook.model import Capture
 
 
@@ -23,7 +24,7 @@ def export_blocks(capture: Capture) -> tuple[Record, ...]:
         key, separator, value = line.strip().partition("=")
         if separator:
             first = first if fields else number
-            fields[key] = clean(re.sub(r"\\(.)", r"\1", value))
+            fields[key] = safe(re.sub(r"\\(.)", r"\1", value))
         elif key:
             raise Unreadable(f"line {number} of `{capture.step}` is not KEY=VALUE", capture.step, number)
         elif fields:
@@ -65,4 +66,4 @@ def _cells(step: str, headings: list[re.Match[str]], number: int, line: str) -> 
             step,
             number,
         )
-    return {heading[0]: clean(line[cuts[n] : cuts[n + 1]].strip()) for n, heading in enumerate(headings)}
+    return {heading[0]: safe(line[cuts[n] : cuts[n + 1]].strip()) for n, heading in enumerate(headings)}

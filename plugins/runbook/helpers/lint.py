@@ -21,7 +21,7 @@ IMPURE = frozenset(
         *("sqlite3", "shelve", "dbm", "logging", "pickle", "builtins", "gc", "inspect"),
     )
 )
-IMPURE_CALLS = frozenset(("open", "exec", "eval", "compile", "input", "breakpoint", "__import__"))
+IMPURE_CALLS = frozenset(("open", "exec", "eval", "compile", "input", "print", "breakpoint", "__import__"))
 #: What a module needs to have, and in which file.
 FUNCTIONS = ("parse", "judge")
 

@@ -17,6 +17,13 @@ from runbook.model import Scenario
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PROGRAM = "linux.uml"
 
+#: A kernel that saves registers only up to SSE mixes up the upper halves of AVX registers: two threads that copy memory
+#: with them get each other's bytes. So glibc and OpenSSL, who would use them, are kept to SSE.
+BASELINE = {
+    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX512BW,-ERMS,-AVX_Fast_Unaligned_Load",
+    "OPENSSL_ia32cap": "~0x1000000000000000:~0xD0230020",
+}
+
 #: errno of a system call that this filter refuses: ENODEV, as for a processor without extended state.
 _ENODEV = 19
 _PTRACE, _GETREGSET, _XSTATE = 101, 0x4204, 0x202
@@ -38,19 +45,21 @@ def start(scenario: Scenario, folder: str, scripts: str) -> Start:
     filtered = has_large_registers()
     init = os.path.join(folder, "init")
     with open(init, "w") as file:
-        file.write(_init(scenario, scripts, filtered))
+        file.write(_init(scenario, scripts))
     os.chmod(init, 0o700)
     words = [program, f"mem={scenario.memory // 1024}K", *_disks(scenario, folder)]
     words += ["root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", f"init={init}"]
     # The agent speaks on the first serial line; the console, which tells why a boot failed, goes to the log.
+    # What a kernel does not know it gives to its first process as environment.
+    words += [f"{name}={value}" for name, value in BASELINE.items()] if filtered else []
     words += [f"uml_dir={folder}", "umid=lab", "con=null", "con0=null,fd:2", "ssl=null", "ssl0=fd:0,fd:1", "quiet"]
     return Start(
         program, tuple(words), {"PATH": PATH, "HOME": folder, "TMPDIR": folder}, _filter() if filtered else b""
     )
 
 
-def _init(scenario: Scenario, scripts: str, filtered: bool) -> str:
-    settings = {"LAB": scenario.id, "AGENT": shlex.join(agent_words()), "BASELINE": "1" if filtered else ""}
+def _init(scenario: Scenario, scripts: str) -> str:
+    settings = {"LAB": scenario.id, "AGENT": shlex.join(agent_words())}
     lines = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
     return "\n".join(["#!/bin/sh", *lines, f". {shlex.quote(os.path.join(scripts, 'kernel.sh'))}", ""])
 

@@ -1,7 +1,7 @@
 # The first process of a kernel lab: makes a small system around this host's files, then starts the agent.
 #
-# Sourced by the generated init script, which sets LAB (the scenario's name), AGENT (the agent's command) and BASELINE
-# (not empty: programs must keep to SSE registers). What is said here goes to the console, and so to the log.
+# Sourced by the generated init script, which sets LAB (the scenario's name) and AGENT (the agent's command). What is said
+# here goes to the console, and so to the log.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 HOME=/root
 
 mount -t proc proc /proc
@@ -21,13 +21,6 @@ ip link set lo up
 
 # There is no udev in here, and LVM would wait for it.
 export DM_DISABLE_UDEV=1
-
-# This kernel then does not keep the upper halves of AVX registers apart (two threads that copy memory with them get
-# each other's bytes): have glibc and OpenSSL, who would use them, keep to SSE.
-if [ -n "$BASELINE" ]; then
-    export GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX512BW,-ERMS,-AVX_Fast_Unaligned_Load
-    export OPENSSL_ia32cap=~0x1000000000000000:~0xD0230020
-fi
 
 # In this order: dm-crypt needs encrypted-keys, and that needs the ciphers before it.
 ln -s "/usr/lib/uml/modules/$(uname -r)" /run/modules/lib/modules/

@@ -13,9 +13,8 @@ from datetime import UTC, datetime
 from enum import Enum
 from math import isfinite
 
-from runbook.escaping import escape, escape_blocks
+from runbook.escaping import escape, escape_blocks, safe
 from runbook.model import Capture, Evidence, Finding, Run, Verdict
-from runbook.renderers.plain import safe
 from runbook.renderers.renderer import WIDTH
 
 SCHEMA = "runbook.run/1"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from runbook.escaping import safe
 from runbook.model import Finding, Reference, Run
-from runbook.renderers.plain import SIGNS, duration, one_line, provenance, quote, safe
+from runbook.renderers.plain import SIGNS, duration, one_line, provenance, quote
 from runbook.renderers.renderer import WIDTH
 
 #: A code span that no other back-tick touches; only such a one is surely read as one.

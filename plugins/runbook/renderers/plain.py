@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from runbook.escaping import escape
+from runbook.escaping import escape, safe
 from runbook.model import Capture, Evidence, Run, Verdict
 
 #: One sign a verdict, so that colour is never the only thing that tells them apart.
@@ -13,16 +13,6 @@ SIGNS = {Verdict.OK: "✓", Verdict.UNKNOWN: "?", Verdict.WARNING: "!", Verdict.
 #: More evidence lines than this are folded, and a longer line is cut: some tools print all they know on one.
 SHOWN_LINES = 6
 SHOWN_CHARACTERS = 400
-
-
-def safe(text: str) -> str:
-    """Text that may quote what a command printed, without control characters; what has none stays as it is."""
-    if text.replace("\n", "").replace("\t", "").isprintable():
-        return text
-    try:
-        return escape(text.encode("utf-8", "surrogateescape"))
-    except UnicodeEncodeError:  # half a surrogate pair, which no bytes stand for
-        return escape(text.encode("utf-8", "surrogatepass"))
 
 
 def one_line(text: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from runbook.escaping import safe
 from runbook.model import Capture, Ending, Finding, Run, Verdict
-from runbook.renderers.plain import SIGNS, duration, one_line, provenance, quote, safe
+from runbook.renderers.plain import SIGNS, duration, one_line, provenance, quote
 from runbook.renderers.renderer import WIDTH
 
 #: SGR parameters (ECMA-48); the verdict's word and sign say the same without colour.
