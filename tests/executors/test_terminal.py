@@ -143,7 +143,8 @@ def test_the_person_types_what_is_not_known(watched: ProcessExecutor, keyboard: 
 
 
 def test_ctrl_c_is_for_the_command(watched: ProcessExecutor, keyboard: RelayKeyboard, mark: str) -> None:
-    steps = begin(watched.execute(on_terminal(mark, "echo up; sleep 60")), b"up")
+    # A shell that is about to fork could lose it.
+    steps = begin(watched.execute(on_terminal(mark, "echo up; exec sleep 60")), b"up")
     keyboard.press(b"\x03")
     assert drive(steps)[1].detail == "killed by SIGINT"
 

@@ -132,6 +132,8 @@ class Process:
         """Kill what is left and wait until nothing is, at most so long (a process in the kernel's D state stays)."""
         if not self.gone:
             self.order("kill")
-        while not self.gone and select.select([self._control], [], [], seconds)[0]:
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        while not self.gone and poll.poll(seconds * 1000):
             self.news()
         self._control.close()

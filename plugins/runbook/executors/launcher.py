@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import select
@@ -43,6 +44,8 @@ libc = ctypes.CDLL(None, use_errno=True)
 def main(number: int) -> None:
     """Serve requests until the socket closes, then kill whatever is left."""
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # A parent may have blocked SIGCHLD, on which everything here waits.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     requests = socket.socket(fileno=number)
     woken = wake_on_children()
     supervisors: set[int] = set()
@@ -67,6 +70,8 @@ def let_supervisors_end(supervisors: set[int], woken: int) -> None:
     """Wait until all have seen their own control sockets close, killed their trees and put everything away."""
     deadline = time.monotonic() + 2 * GIVE_UP_SECONDS
     reap_supervisors(supervisors)
+    for supervisor in supervisors:
+        send(supervisor, signal.SIGTERM)
     while supervisors and time.monotonic() < deadline:
         if select.select([woken], [], [], 0.1)[0]:
             os.read(woken, 4096)
@@ -74,30 +79,40 @@ def let_supervisors_end(supervisors: set[int], woken: int) -> None:
 
 
 def wake_on_children() -> int:
-    """A descriptor that becomes readable whenever a child ends (select(2) alone does not notice)."""
+    """A descriptor that becomes readable whenever a child ends or a SIGTERM comes (poll(2) alone does not notice)."""
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
+    # SIGTERM tells a supervisor to end, and must not end the launcher: the engine alone does that.
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
     return reading
 
 
 def readable(*descriptors: int) -> list[int]:
-    return select.select(descriptors, [], [])[0]
+    # Not select(2), which knows only the numbers below 1024.
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return [descriptor for descriptor, _ in poll.poll()]
 
 
 def reap_supervisors(supervisors: set[int]) -> None:
-    """Collect ended children; one that died by a signal has left its tree to us, and the tree must go."""
+    """Collect ended children; one that died by a signal has left its tree to us, and the tree must go.
+
+    What forks while it is being killed is found the next time: the end of its parent calls us again.
+    """
+    left = False
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
             return
         if pid == 0:
-            return
-        if pid in supervisors:
-            supervisors.discard(pid)
-            if os.WIFSIGNALED(status):
-                kill_all(descendants(os.getpid()) - supervisors - descendants_of(supervisors))
+            break
+        left = left or os.WIFSIGNALED(status) or pid not in supervisors
+        supervisors.discard(pid)
+    if left:
+        kill_all(descendants(os.getpid()) - supervisors - descendants_of(supervisors))
 
 
 def fork_supervisor(requests: socket.socket, descriptors: list[int]) -> int:
@@ -160,7 +175,11 @@ def become(wanted: dict[str, Any], streams: tuple[int, int, int], failed: int, s
         os.execve(wanted["argv"][0], wanted["words"], wanted["environment"])
     except OSError as error:
         os.write(failed, str(error.errno).encode())
-    os._exit(127)
+    except ValueError:
+        # A NUL in a word, or a character that the locale cannot encode.
+        os.write(failed, str(errno.EINVAL).encode())
+    finally:
+        os._exit(127)
 
 
 def load_filter(program: bytes) -> None:
@@ -211,20 +230,20 @@ def watch(control: socket.socket, woken: int, command: int) -> None:
     reported = False
     while True:
         ready = readable(control.fileno(), woken)
-        if woken in ready:
-            os.read(woken, 4096)
+        told = os.read(woken, 4096) if woken in ready else b""
+        if told:
             left, status = reap(command)
             if status is not None and not reported:
                 reported = True
                 say(control, b"status %d" % status)
             if not left:
                 return
-        if control.fileno() in ready:
-            order = hear(control)
+        if control.fileno() in ready or signal.SIGTERM in told:
+            order = b"kill" if signal.SIGTERM in told else hear(control)
             if order == b"term":
                 send_all(signal.SIGTERM)
                 continue
-            # `kill`, or the asker is gone.
+            # `kill`, or the asker or the launcher is gone.
             status = kill_until_none(GIVE_UP_SECONDS, command)
             if status is not None and not reported:
                 say(control, b"status %d" % status)
@@ -286,15 +305,15 @@ def descendants_of(roots: set[int]) -> set[int]:
 
 
 def descendants(root: int) -> set[int]:
-    """Every living process below this one, by the parent that /proc/PID/stat names (proc(5))."""
+    """Every process below this one, by the parent that /proc/PID/stat names (proc(5))."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
                 # The name in parentheses may hold anything, blanks and parentheses too: read after the last one.
-                state, parent = file.read().rpartition(b")")[2].split(None, 2)[:2]
-                if state != b"Z":
-                    children.setdefault(int(parent), []).append(int(name))
+                # Zombies too: one may be only the first thread of a process that lives on in its others.
+                parent = int(file.read().rpartition(b")")[2].split(None, 2)[1])
+                children.setdefault(parent, []).append(int(name))
     found: set[int] = set()
     waiting = [root]
     while waiting:

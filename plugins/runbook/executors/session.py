@@ -155,6 +155,8 @@ class Session:
         if error == errno.ENOENT:
             # The file was found before it was started: what is missing is the program that its first line names.
             return f"the interpreter of {name} is not on this host"
+        if error in ABSENT:
+            return f"{name} is not on this host in a form that it can run ({os.strerror(error)})"
         return f"{name}: {os.strerror(error)}"
 
     def _survived(self) -> str:

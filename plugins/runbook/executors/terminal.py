@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import select
 import struct
 import termios
 from collections.abc import Generator
 from contextlib import closing, nullcontext, suppress
 
-import pexpect
-from pexpect.fdpexpect import fdspawn
+from pexpect.expect import searcher_re
 
-from runbook.executors.executor import TICK_SECONDS, Interrupted
+from runbook.executors.executor import Interrupted
 from runbook.executors.keyboard import SIZE, Keyboard
 from runbook.executors.launch import Launcher, Process
-from runbook.executors.process import program
+from runbook.executors.process import hear, program
 from runbook.executors.session import Session
 from runbook.model import Capture, Command, Output
 
 #: How much of what came last is searched for a prompt, in bytes.
 PROMPT_BYTES = 4096
+#: One read.
+READ_BYTES = 65536
 
 
 def execute(
@@ -44,37 +46,30 @@ def execute(
 
 
 class _Terminal:
-    """The master side of the pty, read through pexpect so that prompts are recognised across reads."""
+    """The master side of the pty; pexpect recognises the prompts, across reads."""
 
     def __init__(self, master: int, answers: tuple[tuple[str, str], ...]) -> None:
+        # A command that does not read what is typed must not stop us; what its terminal cannot hold is lost.
+        os.set_blocking(master, False)
         self.master = master
         self.open = True
-        self._arrived = bytearray()
+        self._recent = b""
         self._replies = [reply for _, reply in answers]
-        self._child = fdspawn(master, timeout=0, searchwindowsize=PROMPT_BYTES, maxread=65536)
-        self._child.logfile_read = self
-        self._patterns = self._child.compile_pattern_list(
-            [pexpect.EOF, pexpect.TIMEOUT, *(pattern.encode() for pattern, _ in answers)]
-        )
-
-    def write(self, data: bytes) -> None:
-        """Called by pexpect with everything it reads."""
-        self._arrived += data
-
-    def flush(self) -> None:
-        """Called by pexpect after `write`."""
+        self._prompts = searcher_re([re.compile(pattern.encode(), re.DOTALL) for pattern, _ in answers])
 
     def read(self) -> bytes:
         """What arrived, once the descriptor is readable; answers the prompts in it. Clears `open` at the end."""
         try:
-            found = self._child.expect_list(self._patterns, timeout=0)
+            data = os.read(self.master, READ_BYTES)
         except OSError:
             # EIO: the session leader has gone, and the terminal with it.
-            found = 0
-        self.open = found != 0
-        if found > 1:
-            self.send(self._replies[found - 2].encode() + b"\n")
-        data, self._arrived = bytes(self._arrived), bytearray()
+            data = b""
+        self.open = bool(data)
+        # Not pexpect's spawn classes: they keep everything that came since the last prompt.
+        self._recent = (self._recent + data)[-PROMPT_BYTES:]
+        while (found := self._prompts.search(self._recent, len(self._recent))) >= 0 and self._prompts.end > 0:
+            self._recent = self._recent[self._prompts.end :]
+            self.send(self._replies[found].encode() + b"\n")
         return data
 
     def send(self, keys: bytes) -> None:
@@ -88,32 +83,37 @@ class _Terminal:
 def _pump(
     session: Session, process: Process, terminal: _Terminal, keyboard: Keyboard | None
 ) -> Generator[Output, None, None]:
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    poll.register(terminal.master, select.POLLIN)
+    if keyboard is not None:
+        poll.register(keyboard, select.POLLIN)
     silent = False
-    typing = keyboard is not None
     while not session.finished(terminal.open, silent):
-        watched = [process] if not process.gone else []
-        sources: list[Process | Keyboard | int] = [*watched, *([terminal.master] if terminal.open else [])]
-        if typing and keyboard is not None:
-            sources.append(keyboard)
-        ready, _, _ = select.select(sources, [], [], TICK_SECONDS)
+        ready = {descriptor for descriptor, _ in poll.poll(session.patience() * 1000)}
         silent = terminal.master not in ready
+        # The news first: whoever drives this may have paused for long, and a command that ended is not timed out.
+        if process.fileno() in ready:
+            hear(process)
+            if process.gone:
+                poll.unregister(process)
+        session.enforce()
         try:
-            if process in ready:
-                process.news()
-            if keyboard is not None and keyboard in ready:
-                typing = _type(keyboard, terminal)
+            if keyboard is not None and keyboard.fileno() in ready and not _type(keyboard, terminal):
+                poll.unregister(keyboard)
             if terminal.master in ready:
                 data = terminal.read()
                 # The person sees all of it, however little is kept.
                 session.keep("stdout", data)
                 if data:
                     yield Output(session.command.step, "stdout", data)
+                elif not terminal.open:
+                    poll.unregister(terminal.master)
             if session.tick_due():
                 _resize(terminal.master, keyboard)
                 yield Output(session.command.step, "stdout", b"")
         except Interrupted:
             session.interrupt()
-        session.enforce()
 
 
 def _type(keyboard: Keyboard, terminal: _Terminal) -> bool:
