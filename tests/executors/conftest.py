@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import pytest
 
 from runbook.executors.executor import Executor
 from runbook.executors.process import ProcessExecutor
+from runbook.labs.lab import open_lab
+from runbook.model import Runbook, Scenario
 from tests.executors.driving import marked
 
 #: How much of each stream the executors under contract keep, in bytes.
 CAP = 64 * 1024
 
-FACTORIES: dict[str, Callable[[], Executor]] = {
+
+@contextmanager
+def inside(kind: str) -> Iterator[Executor]:
+    """The executor of a lab in which nothing was built."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "nothing.sh").touch()
+        scenario = Scenario("contract", "An empty lab", kind, "nothing.sh")
+        runbook = Runbook("contract", "", "", "", folder, "", labs=(scenario,))
+        with open_lab(runbook, scenario, cap=CAP) as executor:
+            yield executor
+
+
+FACTORIES: dict[str, Callable[[], AbstractContextManager[Executor]]] = {
     "process": lambda: ProcessExecutor(cap=CAP),
+    "namespace": lambda: inside("namespace"),
+    "kernel": lambda: inside("kernel"),
 }
 
 
 @pytest.fixture(scope="module", params=FACTORIES)
 def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
     """One of each kind, used again and again, as a run uses it."""
-    executor = FACTORIES[request.param]()
-    yield executor
-    executor.close()
+    with FACTORIES[request.param]() as executor:
+        yield executor
 
 
 @pytest.fixture(scope="module")

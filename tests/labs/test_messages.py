@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from runbook.labs.messages import (
+    WINDOW_BYTES,
     Channel,
+    Window,
     pack,
     pack_capture,
     pack_command,
@@ -71,3 +76,28 @@ def test_the_end_is_none() -> None:
     os.close(writer)
     assert Channel(reader, writer).receive() is None
     os.close(reader)
+
+
+def test_no_more_is_sent_than_the_other_end_has_confirmed() -> None:
+    reader, writer = os.pipe()
+    window = Window()
+    sender = threading.Thread(target=Channel(reader, writer, window).send, args=({"data": "x" * 3 * WINDOW_BYTES},))
+    sender.start()
+    arrived = 0
+    while sender.is_alive():
+        data = os.read(reader, 1 << 20)
+        assert len(data) <= WINDOW_BYTES
+        arrived += len(data)
+        window.give_back(len(data))
+        sender.join(0.05)
+    assert arrived > 3 * WINDOW_BYTES
+    os.close(reader)
+    os.close(writer)
+
+
+def test_who_waits_for_a_window_is_told_that_the_other_end_is_gone() -> None:
+    window = Window()
+    window.take(WINDOW_BYTES)
+    threading.Timer(0.1, window.close).start()
+    with pytest.raises(OSError, match="the other end is gone"):
+        window.take(1)

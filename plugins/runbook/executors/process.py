@@ -29,7 +29,8 @@ class ProcessExecutor:
     ) -> None:
         self._launcher = launcher or Launcher()
         self._keyboard = keyboard
-        self._cap = cap
+        #: How much of each stream is kept, in bytes.
+        self.cap = cap
 
     def __enter__(self) -> ProcessExecutor:
         return self
@@ -57,14 +58,14 @@ class ProcessExecutor:
         if command.terminal:
             from runbook.executors.terminal import execute
 
-            return (yield from execute(command, self._launcher, self._keyboard, self._cap))
+            return (yield from execute(command, self._launcher, self._keyboard, self.cap))
         return (yield from self._on_pipes(command))
 
     def _on_pipes(self, command: Command) -> Generator[Output, None, Capture]:
         with _pipe() as (out, to_out), _pipe() as (err, to_err), open(os.devnull, "rb") as nothing:
             streams = (nothing.fileno(), to_out.fileno(), to_err.fileno())
             process = self._launcher.start(program(command), command.argv, dict(command.environment), streams)
-            session = Session(command, process, self._cap)
+            session = Session(command, process, self.cap)
             with closing(process):
                 # Ours must be closed, or the end of the command's side would never show.
                 to_out.close()

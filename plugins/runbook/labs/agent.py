@@ -18,6 +18,7 @@ from runbook.executors.executor import Interrupted
 from runbook.executors.keyboard import RelayKeyboard
 from runbook.executors.process import ProcessExecutor
 from runbook.labs.messages import Channel, Message, pack, pack_capture, unpack, unpack_command
+from runbook.labs.start import LAB_SETS
 from runbook.model import Command
 
 
@@ -26,7 +27,7 @@ def main() -> None:
     with suppress(termios.error):
         # A kernel lab's channel is its serial line, which would echo and rewrite what passes.
         tty.setraw(0)
-    channel = Channel(0, 1)
+    channel = Channel(0, 1, acknowledges=True)
     agent = Agent(channel)
     channel.send({"hello": asdict(agent.host())})
     while (message := channel.receive()) is not None:
@@ -41,13 +42,14 @@ class Agent:
         self._keyboard = RelayKeyboard()
         self._executor = ProcessExecutor(self._keyboard)
         self._orders: dict[int, list[str]] = {}
-        #: What the lab itself sets (such as DM_DISABLE_UDEV), under what the plan says.
-        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        self._set_by_lab = {name: os.environ[name] for name in LAB_SETS if name in os.environ}
         self.host = self._executor.host
 
     def take(self, message: Message) -> None:
         """Do what this message says; returns at once."""
-        if "build" in message:
+        if "cap" in message:
+            self._executor.cap = message["cap"]
+        elif "build" in message:
             self._start(self._build, message["id"], message["build"])
         elif "execute" in message:
             self._orders[message["id"]] = []
@@ -60,7 +62,7 @@ class Agent:
             self._orders.get(message["id"], []).append("interrupt" if "interrupt" in message else "close")
 
     def _inside(self, command: Command) -> Command:
-        return replace(command, environment=tuple({**self._environment, **dict(command.environment)}.items()))
+        return replace(command, environment=tuple({**self._set_by_lab, **dict(command.environment)}.items()))
 
     def _start(self, work, number: int, subject) -> None:  # type: ignore[no-untyped-def]
         threading.Thread(target=work, args=(number, subject), daemon=True).start()
@@ -68,9 +70,7 @@ class Agent:
     def _build(self, number: int, script: str) -> None:
         """Run the scenario's script; what it leaves running goes on, for that is the lab."""
         log = os.memfd_create("build")
-        done = subprocess.run(
-            ["/bin/sh", script], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment, check=False
-        )
+        done = subprocess.run(["/bin/sh", script], stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
         os.lseek(log, max(0, os.lseek(log, 0, os.SEEK_END) - 4096), os.SEEK_SET)
         self._channel.send({"id": number, "built": done.returncode, "said": pack(os.read(log, 4096))})
         os.close(log)

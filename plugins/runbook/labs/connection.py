@@ -5,27 +5,32 @@ from __future__ import annotations
 import queue
 import select
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import count
 
 from runbook.errors import LabError
 from runbook.executors.executor import CAP_BYTES, TICK_SECONDS, Interrupted
 from runbook.executors.keyboard import Keyboard
-from runbook.labs.messages import Channel, Message, pack, pack_command, unpack, unpack_capture
+from runbook.labs.messages import Channel, Message, Window, pack, pack_command, unpack, unpack_capture
 from runbook.model import Capture, Command, Host, Output
 
-#: Messages that wait for a listener before the lab has to; each holds at most one read of a command's output.
-WAITING = 64
+#: How long to wait for the end of a command that is closed, in seconds; longer than any executor needs for it.
+CLOSE_SECONDS = 5.0
 
 
 class LabExecutor:
     """Commands inside a lab; see Executor. `broken` gives the lab's last words when it is gone."""
 
-    def __init__(self, channel: Channel, keyboard: Keyboard | None, broken: Callable[[], LabError]) -> None:
-        self._channel = channel
+    def __init__(
+        self, reader: int, writer: int, keyboard: Keyboard | None, broken: Callable[[], LabError], cap: int = CAP_BYTES
+    ) -> None:
+        self._window = Window()
+        self._channel = Channel(reader, writer, self._window)
         self._keyboard = keyboard
         self._broken = broken
+        self._cap = cap
         self._numbers = count(1)
         self._listeners: dict[int, queue.Queue[Message]] = {}
         self._gone = threading.Event()
@@ -37,24 +42,21 @@ class LabExecutor:
         while (message := self._channel.receive()) is not None:
             if "hello" in message:
                 self._hello.put(message)
-            else:
-                self._deliver(message)
+            elif "arrived" in message:
+                self._window.give_back(message["arrived"])
+            elif (listener := self._listeners.get(message["id"])) is not None:
+                # Never waits for a slow listener, who may be waiting for us: of a command's output no more than
+                # its cap arrives.
+                listener.put(message)
         self._gone.set()
-
-    def _deliver(self, message: Message) -> None:
-        # Waits for a slow listener, and with it the lab; not for one that has stopped listening.
-        while (listener := self._listeners.get(message["id"])) is not None:
-            try:
-                listener.put(message, timeout=TICK_SECONDS)
-                return
-            except queue.Full:
-                continue
+        self._window.close()
 
     def wait_for_hello(self, seconds: float) -> None:
         """Return when the lab is up; raises LabError when it does not come up."""
         for _ in range(int(seconds / TICK_SECONDS)):
             try:
                 self._host = Host(**self._hello.get(timeout=TICK_SECONDS)["hello"])
+                self._send({"cap": self._cap})
                 return
             except queue.Empty:
                 if self._gone.is_set():
@@ -91,7 +93,7 @@ class LabExecutor:
                     yield Output(command.step, "stdout", b"")
                 elif "data" in message:
                     data = unpack(message["data"])
-                    kept[message["stream"]] += data[: CAP_BYTES - len(kept[message["stream"]])]
+                    kept[message["stream"]] += data[: self._cap - len(kept[message["stream"]])]
                     yield Output(command.step, message["stream"], data)
                 elif "error" in message:
                     raise LabError(f"the lab could not run step {command.step}: {message['error']}")
@@ -100,8 +102,18 @@ class LabExecutor:
             except Interrupted:
                 self._send({"id": number, "interrupt": True})
             except GeneratorExit:
-                self._send({"id": number, "close": True})
+                self._close(number, listener)
                 raise
+
+    def _close(self, number: int, listener: queue.Queue[Message]) -> None:
+        """Have the command ended, and return when its whole tree is gone, or the lab."""
+        with suppress(LabError):
+            self._send({"id": number, "close": True})
+            deadline = time.monotonic() + CLOSE_SECONDS
+            while time.monotonic() < deadline:
+                message = self._next(listener)
+                if message is not None and "data" not in message:
+                    return
 
     def _next(self, listener: queue.Queue[Message]) -> Message | None:
         """The next message for this listener, or None after a tick without one."""
@@ -121,7 +133,7 @@ class LabExecutor:
     @contextmanager
     def _listening(self) -> Iterator[tuple[int, queue.Queue[Message]]]:
         number = next(self._numbers)
-        self._listeners[number] = queue.Queue(WAITING)
+        self._listeners[number] = queue.Queue()
         try:
             yield number, self._listeners[number]
         finally:

@@ -13,12 +13,12 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Protocol
 
 from runbook.errors import LabError
+from runbook.executors.executor import CAP_BYTES
 from runbook.executors.here import find
 from runbook.executors.keyboard import Keyboard
 from runbook.executors.launch import Launcher
 from runbook.labs import kernel, namespace
 from runbook.labs.connection import LabExecutor
-from runbook.labs.messages import Channel
 from runbook.labs.start import Start
 from runbook.model import Runbook, Scenario
 
@@ -47,10 +47,12 @@ def open_lab(
     *,
     keyboard: Keyboard | None = None,
     note: Callable[[str], None] = lambda _: None,
+    cap: int = CAP_BYTES,
 ) -> Iterator[LabExecutor]:
     """The executor of a lab in which this scenario has been built; the lab is gone after the body.
 
-    `note` is told what is going on. Raises LabError when the lab does not come up or its script fails.
+    `note` is told what is going on; `cap` is how much of each stream is kept, in bytes. Raises LabError when the lab
+    does not come up or its script fails.
     """
     missing = [command for command in scenario.commands if find(command, kernel.PATH) is None]
     if missing:
@@ -59,7 +61,7 @@ def open_lab(
         folder = stack.enter_context(_folder())
         started = time.monotonic()
         note(f"lab {scenario.id}: starting ({scenario.kind})")
-        executor = stack.enter_context(_boot(scenario, folder, keyboard))
+        executor = stack.enter_context(_boot(scenario, folder, keyboard, cap))
         booted = time.monotonic()
         note(f"lab {scenario.id}: up in {booted - started:.1f} s, building")
         status, said = executor.build(os.path.join(runbook.folder, scenario.script), BUILD_SECONDS)
@@ -78,7 +80,7 @@ def _told_missing(runbook: Runbook, scenario: Scenario, missing: list[str]) -> s
 
 
 @contextmanager
-def _boot(scenario: Scenario, folder: str, keyboard: Keyboard | None) -> Iterator[LabExecutor]:
+def _boot(scenario: Scenario, folder: str, keyboard: Keyboard | None, cap: int) -> Iterator[LabExecutor]:
     start = KINDS[scenario.kind].start(scenario, folder, os.path.dirname(os.path.abspath(__file__)))
     ours, theirs = socket.socketpair()
     log = os.path.join(folder, "log")
@@ -89,8 +91,7 @@ def _boot(scenario: Scenario, folder: str, keyboard: Keyboard | None) -> Iterato
                 start.program, start.argv, start.environment, streams, seccomp=start.seccomp, remove=folder
             )
         with closing(process):
-            channel = Channel(ours.fileno(), ours.fileno())
-            executor = LabExecutor(channel, keyboard, lambda: _broken(scenario, log))
+            executor = LabExecutor(ours.fileno(), ours.fileno(), keyboard, lambda: _broken(scenario, log), cap)
             executor.wait_for_hello(BOOT_SECONDS)
             yield executor
 

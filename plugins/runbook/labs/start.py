@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 import runbook
 
+#: What a lab itself may set in the environment of commands, under what the plan says.
+LAB_SETS = ("DM_DISABLE_UDEV", "GLIBC_TUNABLES", "OPENSSL_ia32cap")
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
