@@ -83,14 +83,13 @@ def test_no_more_is_sent_than_the_other_end_has_confirmed() -> None:
     window = Window()
     sender = threading.Thread(target=Channel(reader, writer, window).send, args=({"data": "x" * 3 * WINDOW_BYTES},))
     sender.start()
-    arrived = 0
-    while sender.is_alive():
-        data = os.read(reader, 1 << 20)
-        assert len(data) <= WINDOW_BYTES
-        arrived += len(data)
-        window.give_back(len(data))
-        sender.join(0.05)
-    assert arrived > 3 * WINDOW_BYTES
+    read = [b""]
+    while not read[-1].endswith(b"\n"):
+        read.append(os.read(reader, 1 << 20))
+        window.give_back(len(read[-1]))
+    sender.join()
+    assert len(b"".join(read)) > 3 * WINDOW_BYTES
+    assert max(map(len, read)) <= WINDOW_BYTES
     os.close(reader)
     os.close(writer)
 
