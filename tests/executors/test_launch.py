@@ -8,6 +8,7 @@ import platform
 import select
 import signal
 import struct
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from runbook.errors import ExecutionError
 from runbook.executors.launch import Launcher, Process
+from tests.base import ordinary
 from tests.executors.driving import ENVIRONMENT, marked
 
 
@@ -174,3 +176,35 @@ def test_a_filter_forbids_a_system_call(starter: Starter) -> None:
     await_end(process)
     assert (process.status, content(reading)) == (1 << 8, b"")
     process.close()
+
+
+AT_THE_LIMIT = """
+import resource
+from runbook.executors.launch import Launcher
+from runbook.executors.process import ProcessExecutor
+from runbook.model import Command
+from tests.executors.driving import run
+
+launcher = Launcher()
+launcher.begin()
+resource.prlimit(launcher._process.pid, resource.RLIMIT_NPROC, (0, 0))
+with ProcessExecutor(launcher=launcher) as executor:
+    capture = run(executor, Command("a", "", ("/bin/true",), ()))
+    print(capture.ending, capture.detail)
+"""
+
+
+def test_at_the_limit_of_processes_a_command_says_so() -> None:
+    # Root has no such limit.
+    command, more = ordinary()
+    places = f"{more['PYTHONPATH']}:{Path(__file__).parents[2]}"
+    done = subprocess.run(
+        [*command[: command.index("-m")], "-c", AT_THE_LIMIT],
+        env={**more, "PYTHONPATH": places},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("not-permitted /bin/true: Resource temporarily unavailable\n", "")

@@ -61,7 +61,12 @@ def main(number: int) -> None:
                 # This is for what a killed supervisor left.
                 kill_until_none(GIVE_UP_SECONDS)
                 return
-            supervisors.add(fork_supervisor(requests, descriptors))
+            try:
+                supervisors.add(fork_supervisor(requests, descriptors))
+            except OSError as error:
+                # At the limit of processes; the next command may find room again.
+                with socket.socket(fileno=os.dup(descriptors[-1])) as control:
+                    say(control, f"error {error.errno}".encode())
             for descriptor in descriptors:
                 os.close(descriptor)
 
@@ -135,7 +140,10 @@ def supervise(request: int, stdin: int, stdout: int, stderr: int, control_number
         wanted = json.load(file)
     failed_reading, failed_writing = os.pipe2(os.O_CLOEXEC)
     supervisor = os.getpid()
-    command = os.fork()
+    try:
+        command = os.fork()
+    except OSError as error:
+        return say(control, f"error {error.errno}".encode())
     if command == 0:
         become(wanted, (stdin, stdout, stderr), failed_writing, supervisor)
     for descriptor in (stdin, stdout, stderr, failed_writing):

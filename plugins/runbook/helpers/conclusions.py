@@ -212,11 +212,15 @@ def not_found(runbook: Runbook, capture: Capture) -> Finding:
 
 
 def not_permitted(runbook: Runbook, capture: Capture) -> Finding:
-    """A right is lacking: the exact line that has it."""
+    """A right is lacking: the exact line that has it. Or the kernel refused to start the command for another reason."""
     reason = capture.detail.partition(";")[0]
+    summary = f"Step {capture.step} was not permitted" + (f": {reason}" if reason else "")
+    if not reason.startswith("needs "):
+        explanation = "The kernel refused to start the command, so this part of the host could not be looked at."
+        return _unknown("not-permitted", summary, explanation, f"Try it by hand:\n    {shlex.join(capture.argv)}")
     return _unknown(
         "not-permitted",
-        f"Step {capture.step} was not permitted" + (f": {reason}" if reason else ""),
+        summary,
         "This user may not run the command, so this part of the host could not be looked at. Nothing was tried with "
         "more rights: Runbook never calls sudo by itself.",
         "Run this command alone, or the whole runbook, with the right it lacks:\n"
