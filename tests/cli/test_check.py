@@ -33,7 +33,7 @@ def write(folder: Path, name: str, text: str) -> None:
 
 def test_nothing_is_wrong(whole: Base) -> None:
     done = whole.call("check")
-    assert done.stdout == "1 runbooks and 0 notes checked: nothing is wrong\n"
+    assert done.stdout == "1 runbook and 0 notes checked: nothing is wrong\n"
     assert done.returncode == 0
 
 
@@ -83,7 +83,7 @@ def test_a_fence_of_a_note_is_checked(whole: Base, body: str, said: str) -> None
 
 def test_a_fence_that_is_only_shown_is_not_checked(whole: Base) -> None:
     write(whole.path, "docs/a.md", "````markdown\n```runbook\nname: nothing\n```\n````\n")
-    assert "1 notes checked: nothing is wrong" in whole.call("check").stdout
+    assert "1 note checked: nothing is wrong" in whole.call("check").stdout
 
 
 def test_checking_executes_nothing(whole: Base) -> None:

@@ -26,7 +26,7 @@ def test_the_example_is_recorded_checked_and_tested(example: Base) -> None:
     assert example.call("check", "inodes").returncode == 64
     assert example.call("record", "inodes", "--as", "no-inodes", "--lab", "no-inodes").returncode == 0
     assert example.call("record", "inodes", "--as", "healthy", "--yes").returncode == 0
-    assert example.call("check", "inodes").stdout == "1 runbooks and 0 notes checked: nothing is wrong\n"
+    assert example.call("check", "inodes").stdout == "1 runbook and 0 notes checked: nothing is wrong\n"
     tested = example.call("test", "inodes", "--labs")
     assert tested.stdout.splitlines()[-1] == "3 passed, 0 failed"
 

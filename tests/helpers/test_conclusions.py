@@ -248,7 +248,7 @@ def test_a_lacking_right_comes_with_the_exact_line(base: Base) -> None:
         base, ALL_WELL, RAN, Capture("b", ("lvs", "-o", "a b"), Ending.NOT_PERMITTED, detail=detail)
     ).findings
     assert finding.summary == "Step b was not permitted: needs root"
-    assert "    sudo lvs -o 'a b'\n    sudo runbook run tested" in finding.advice
+    assert "    sudo runbook run tested\nOr a command alone:\n    sudo lvs -o 'a b'" in finding.advice
 
 
 def test_without_a_helper_only_the_exit_codes_are_judged(base: Base) -> None:
@@ -281,3 +281,15 @@ def test_a_failed_command_shows_its_last_words(
     finding: Finding
     (finding,) = judged(base, "", RAN, Capture("b", ("lvs",), Ending.EXITED, 1, stdout, stderr)).findings
     assert finding.evidence == evidence
+
+
+def test_steps_that_lack_the_same_right_are_told_together_and_their_stand_ins_not(base: Base) -> None:
+    steps = [{"argv": ["lvs"]}, {"argv": ["pvs"]}, {"argv": ["lvs", "-a"], "when": {"step": "a"}}]
+    folder = base.runbook("tested", steps)
+    refused = [Capture(step, argv, Ending.NOT_PERMITTED, detail="needs root") for step, argv in LACKING]
+    (finding,) = replay(load(str(folder)), refused, {}, HOST, Source("live")).findings
+    assert finding.summary == "Steps a and b were not permitted: needs root"
+    assert finding.advice.endswith("    sudo lvs\n    sudo pvs")
+
+
+LACKING = [("a", ("lvs",)), ("b", ("pvs",)), ("c", ("lvs", "-a"))]

@@ -41,9 +41,13 @@ def run(arguments: argparse.Namespace) -> int:
     problems += [problem for path in notes for problem in _note(path, known)]
     for problem in problems:
         print(problem)
-    counts = f"{len(chosen)} runbooks and {len(notes)} notes checked"
-    print(f"{counts}: {len(problems)} problems" if problems else f"{counts}: nothing is wrong")
+    checked = f"{_count(len(chosen), 'runbook')} and {_count(len(notes), 'note')} checked"
+    print(f"{checked}: {_count(len(problems), 'problem') if problems else 'nothing is wrong'}")
     return DefinitionError.exit_code if problems else 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _runbook(entry: Entry) -> Iterator[Problem]:

@@ -127,7 +127,17 @@ def _finish(arguments: argparse.Namespace, runs: list[Run]) -> int:
             print(f"{run.plan.runbook.name}: {run.verdict}, saved in {arguments.output}", file=sys.stderr)
     else:
         _show(arguments, runs)
+    _hint(runs)
     return exit_code(runs, arguments.strict)
+
+
+def _hint(runs: list[Run]) -> None:
+    """How to see what this user may not: sudo does not look for commands where the person's own shell does."""
+    refused = any(c.ending is Ending.NOT_PERMITTED for run in runs if run.source.kind == "live" for c in run.captures)
+    if refused and os.geteuid() != 0 and sys.stderr.isatty():
+        program = os.path.abspath(sys.argv[0])
+        command = [sys.executable, "-m", "runbook"] if program.endswith("__main__.py") else [program]
+        print(f"with all rights: sudo {shlex.join([*command, *sys.argv[1:]])}", file=sys.stderr)
 
 
 def _show(arguments: argparse.Namespace, runs: list[Run]) -> None:

@@ -47,6 +47,7 @@ def conclude(plan: Plan, captures: tuple[Capture, ...], helper: Helper | None) -
                 drawing = _drawing(helper, facts)
         except FAULTS as error:
             findings.append(unreadable(plan.runbook, helper, error))
+    findings += not_started(plan, captures)
     findings += (finding for capture in captures for finding in by_ending(plan, capture))
     if not findings:
         findings.append(NOTHING_CONCLUDED)
@@ -155,7 +156,7 @@ def last_line(capture: Capture) -> tuple[Evidence, ...]:
 
 
 def by_ending(plan: Plan, capture: Capture) -> Iterator[Finding]:
-    """What the engine itself says of one step, whatever the runbook: always unknown, never ok."""
+    """What the engine itself says of one step that was started, whatever the runbook: always unknown, never ok."""
     step, detail = capture.step, capture.detail
     if capture.truncated:
         yield _unknown(
@@ -163,11 +164,7 @@ def by_ending(plan: Plan, capture: Capture) -> Iterator[Finding]:
             f"Step {step} printed {capture.dropped} bytes more than are kept",
             "Output over the cap is read and dropped, so what was judged is only its beginning.",
         )
-    if capture.ending is Ending.NOT_FOUND:
-        yield not_found(plan.runbook, capture)
-    elif capture.ending is Ending.NOT_PERMITTED:
-        yield not_permitted(plan.runbook, capture)
-    elif capture.ending is Ending.TIMED_OUT:
+    if capture.ending is Ending.TIMED_OUT:
         yield _unknown(
             "timed-out",
             f"Step {step} {detail or 'did not end in time'}",
@@ -192,11 +189,32 @@ def _unknown(code: str, summary: str, explanation: str = "", advice: str = "") -
     return Finding(code, Verdict.UNKNOWN, summary, explanation, advice)
 
 
-def not_found(runbook: Runbook, capture: Capture) -> Finding:
-    """The tool is absent: which package brings it."""
+def not_started(plan: Plan, captures: tuple[Capture, ...]) -> Iterator[Finding]:
+    """One finding for each tool that is absent, and one for each reason why steps could not be started."""
+    groups: dict[tuple[Ending, str], list[Capture]] = {}
+    for capture in captures:
+        if capture.ending is Ending.NOT_FOUND:
+            groups.setdefault((capture.ending, _missing(capture)), []).append(capture)
+        elif capture.ending is Ending.NOT_PERMITTED:
+            groups.setdefault((capture.ending, capture.detail.partition(";")[0]), []).append(capture)
+    for (ending, why), group in groups.items():
+        yield not_found(plan.runbook, why, group) if ending is Ending.NOT_FOUND else not_permitted(plan, why, group)
+
+
+def _missing(capture: Capture) -> str:
+    """The tool that was not found."""
     name, found, _ = capture.detail.partition(" is not on ")
-    if not found:
-        name = (*capture.argv, capture.step)[0]
+    return name if found else (*capture.argv, capture.step)[0]
+
+
+def _steps(captures: list[Capture]) -> str:
+    """`Step pvs` or `Steps pvs, vgs and lvs`."""
+    names = [capture.step for capture in captures]
+    return f"Step {names[0]}" if len(names) == 1 else f"Steps {', '.join(names[:-1])} and {names[-1]}"
+
+
+def not_found(runbook: Runbook, name: str, captures: list[Capture]) -> Finding:
+    """The tool is absent: which package brings it."""
     packages = dict(dict(runbook.packages).get(name, ()))
     advice = "\n".join(
         f"On {label}:\n    {INSTALL[key]} {packages[key]}   # changes this host"
@@ -205,24 +223,30 @@ def not_found(runbook: Runbook, capture: Capture) -> Finding:
     )
     return _unknown(
         "not-found",
-        f"Step {capture.step}: {capture.detail or f'{name} was not found'}",
+        f"{_steps(captures)}: {captures[0].detail or f'{name} was not found'}",
         "The command is not installed here, so this part of the host could not be looked at.",
         advice or f"Install the package that brings {name}.",
     )
 
 
-def not_permitted(runbook: Runbook, capture: Capture) -> Finding:
-    """A right is lacking: the exact line that has it. Or the kernel refused to start the command for another reason."""
-    reason = capture.detail.partition(";")[0]
-    summary = f"Step {capture.step} was not permitted" + (f": {reason}" if reason else "")
+def not_permitted(plan: Plan, reason: str, captures: list[Capture]) -> Finding:
+    """A right is lacking: the exact lines that have it. Or the kernel refused to start the commands otherwise."""
+    refused = {capture.step for capture in captures}
+    # A step that stands in for another is not needed once that one is permitted.
+    stand_ins = {c.step for c in plan.commands if c.when is not None and c.when.step in refused}
+    captures = [capture for capture in captures if capture.step not in stand_ins]
+    were = "was" if len(captures) == 1 else "were"
+    summary = f"{_steps(captures)} {were} not permitted" + (f": {reason}" if reason else "")
     if not reason.startswith("needs "):
-        explanation = "The kernel refused to start the command, so this part of the host could not be looked at."
-        return _unknown("not-permitted", summary, explanation, f"Try it by hand:\n    {shlex.join(capture.argv)}")
+        explanation = "The kernel refused to start this, so this part of the host could not be looked at."
+        lines = "\n".join(f"    {shlex.join(capture.argv)}" for capture in captures)
+        return _unknown("not-permitted", summary, explanation, f"Try it by hand:\n{lines}")
+    lines = "\n".join(f"    sudo {shlex.join(capture.argv)}" for capture in captures)
     return _unknown(
         "not-permitted",
         summary,
-        "This user may not run the command, so this part of the host could not be looked at. Nothing was tried with "
-        "more rights: Runbook never calls sudo by itself.",
-        "Run this command alone, or the whole runbook, with the right it lacks:\n"
-        f"    sudo {shlex.join(capture.argv)}\n    sudo runbook run {runbook.name}",
+        "This user may not run this, so this part of the host could not be looked at. Nothing was tried with more "
+        "rights: Runbook never calls sudo by itself.",
+        f"Run the whole runbook with the right it lacks:\n    sudo runbook run {plan.runbook.name}\n"
+        f"Or a command alone:\n{lines}",
     )

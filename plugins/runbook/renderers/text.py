@@ -92,7 +92,9 @@ class _Page:
         skipped = sum(capture.ending is Ending.SKIPPED for capture in captures)
         odd = [capture for capture in captures if not capture.succeeded and capture.ending is not Ending.SKIPPED]
         fine = sum(capture.succeeded for capture in captures)
-        words = [f"{fine} of {len(captures) - skipped} steps exited 0", *(f"{c.step} {_ended(c)}" for c in odd)]
+        words = [f"{fine} of {len(captures) - skipped} steps exited 0"]
+        for ended in dict.fromkeys(map(_ended, odd)):
+            words.append(f"{', '.join(capture.step for capture in odd if _ended(capture) == ended)} {ended}")
         if skipped:
             words.append(f"{skipped} skipped")
         yield from (self._dim(line) for line in wrap(" · ".join(words), "  ", "", width=self._width))
