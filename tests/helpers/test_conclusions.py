@@ -284,7 +284,7 @@ def test_a_failed_command_shows_its_last_words(
 
 
 def test_steps_that_lack_the_same_right_are_told_together_and_their_stand_ins_not(base: Base) -> None:
-    steps = [{"argv": ["lvs"]}, {"argv": ["pvs"]}, {"argv": ["lvs", "-a"], "when": {"step": "a"}}]
+    steps: list[dict[str, Any]] = [{"argv": ["lvs"]}, {"argv": ["pvs"]}, {"argv": ["lvs", "-a"], "when": {"step": "a"}}]
     folder = base.runbook("tested", steps)
     refused = [Capture(step, argv, Ending.NOT_PERMITTED, detail="needs root") for step, argv in LACKING]
     (finding,) = replay(load(str(folder)), refused, {}, HOST, Source("live")).findings
