@@ -45,30 +45,39 @@ def execute(executor: Executor, *argv: str, timeout: float = 20) -> Capture:
             return capture
 
 
-def traces() -> set[str]:
-    """Folders of labs, and processes that belong to one."""
-    found = {name for name in os.listdir(tempfile.gettempdir()) if name.startswith(lab.PREFIX)}
-    for name in os.listdir("/proc"):
+def traces(temporary: Path) -> set[str]:
+    """What labs have left in this folder, and the processes of labs that have theirs in it."""
+    found = {path.name for path in temporary.iterdir()}
+    for name in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError):
-            words = Path(f"/proc/{name}/cmdline").read_bytes() if name.isdigit() else b""
-            if b"runbook.labs.agent" in words or b"linux.uml" in words:
+            if f"{temporary}/{lab.PREFIX}".encode() in Path(f"/proc/{name}/environ").read_bytes():
                 found.add(f"process {name}")
     return found
 
 
 @pytest.fixture(autouse=True)
-def nothing_left() -> Iterator[None]:
-    before = traces()
-    yield
-    assert wait_until_gone(before) == set()
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder for temporary files; when a test is over, nothing of a lab is left."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    yield folder
+    assert left(folder) == set()
 
 
-def wait_until_gone(before: set[str]) -> set[str]:
-    """What is new and still there after two seconds, the time that everything has to go."""
+def left(temporary: Path) -> set[str]:
+    """What is still there after two seconds, the time that everything has to go."""
     deadline = time.monotonic() + 2
-    while traces() - before and time.monotonic() < deadline:
+    while (found := traces(temporary)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    return traces() - before
+    return found
+
+
+def test_what_a_lab_leaves_would_be_seen(base: Base, temporary: Path) -> None:
+    for kind in KINDS:
+        with opened(base, "sleep 30 &\n", kind):
+            assert {name.partition(" ")[0].partition("-")[0] for name in traces(temporary)} == {"runbook", "process"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -155,16 +164,15 @@ def test_a_timeout_ends_a_command_in_a_lab_and_the_lab_goes_on(base: Base) -> No
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("moment", [0.2, 1.0, 3.0])
-def test_nothing_is_left_when_the_command_is_killed(base: Base, kind: str, moment: float) -> None:
+def test_nothing_is_left_when_the_command_is_killed(base: Base, temporary: Path, kind: str, moment: float) -> None:
     base.runbook("inside", [{"argv": ["sleep", "30"]}])
     base.lab("inside", "sleep 30 &\n", kind, disks=["1M"] if kind == "kernel" else [])
-    before = traces()
     words = [*COMMAND, "run", "inside", "--lab", "lab-0"]
     process = subprocess.Popen(words, cwd=base.path, env=base.environment(), stderr=subprocess.DEVNULL)
     time.sleep(moment)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert wait_until_gone(before) == set()
+    assert left(temporary) == set()
 
 
 def test_the_folder_of_a_lab_that_was_killed_with_its_launcher_is_swept_by_the_next(tmp_path: Path) -> None:

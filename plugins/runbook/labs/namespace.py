@@ -25,4 +25,4 @@ def start(scenario: Scenario, folder: str, scripts: str) -> Start:
     spaces = ["--user", "--map-root-user", "--mount", "--net", "--ipc", "--uts", "--pid", "--fork", "--kill-child"]
     prelude = os.path.join(scripts, "namespace.sh")
     words = [program, *spaces, "--mount-proc", "/bin/sh", prelude, scenario.id, shlex.join(agent_words())]
-    return Start(program, tuple(words), {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"})
+    return Start(program, tuple(words), {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", "TMPDIR": folder})

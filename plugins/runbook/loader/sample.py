@@ -40,7 +40,7 @@ CAPTURE = Record(
     "a capture",
     {
         "step": Field(Text(), "The step it is the output of.", required=True),
-        "argv": Field(ListOf(Bytes(), at_least=1), "The words that were run."),
+        "argv": Field(ListOf(Bytes()), "The words that were run."),
         "ending": Field(Choice(_ENDINGS), "How it ended; exited unless told."),
         "exit_code": Field(Integer(), "What it exited with; 0 unless told."),
         "seconds": Field(Number(), "How long it took."),
