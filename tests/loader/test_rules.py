@@ -62,7 +62,7 @@ TOLD = [
     (parameter("type: path") + "\n" + steps("", "when: {parameter: size, step: a}"), "`when` needs either"),
     (parameter("type: path") + "\n" + steps("when: {parameter: sise}"), "no parameter `sise`\n    did you mean"),
     (steps("when: {parameter: size}"), "there is no parameter `size`\n    there are no parameters here"),
-    (steps("", "when: {step: zz}"), "3:36: there is no step `zz`\n    there is a, b"),
+    (steps("", "when: {step: zz}"), "3:36: there is no step `zz`\n    known here: a, b"),
     (steps("", "after: [a, lok]").replace("id: a", "id: look"), "there is no step `lok`\n    did you mean `look`?"),
     # order
     (steps("after: [a]"), "2:31: these steps wait for each other for ever: a → a\n    delete one"),

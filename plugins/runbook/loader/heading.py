@@ -24,6 +24,8 @@ def read_heading(folder: str) -> Heading:
     """The heading of the runbook in this folder, the rest unjudged; raises DefinitionError where it cannot be told."""
     report = Report(os.path.join(folder, FILE))
     root = parse(read(report.path, DEFINITION_BYTES), report, until=frozenset(Heading._fields))
+    if root is None:
+        raise DefinitionError(report.problems)
     words = {name.text: value for name, value in root.entries} if isinstance(root, Mapping) else {}
     heading = Heading(*(_text(words.get(key), key, report) for key in Heading._fields))
     if report.problems:

@@ -162,7 +162,7 @@ def _check_known(node: Node | None, noun: str, known: Iterable[str], report: Rep
     if node is None or name is None or name in known:
         return
     names = ", ".join(map(shorten, list(known)[:10]))
-    listed = f"there is {names}" if names else f"there are no {noun}s here"
+    listed = f"known here: {names}" if names else f"there are no {noun}s here"
     report.add(node, f"there is no {noun} `{shorten(name)}`", nearest(name, known) or listed)
 
 
