@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from runbook.helpers.lint import impurities
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,15 +41,6 @@ FOREIGN = {
 }
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-
-HELPER_MAY = {"runbook.model", "runbook.helpers", "runbook.formats"}
-HELPER_MUST_NOT = {
-    *STARTING_MODULES,
-    *("os", "pathlib", "shutil", "tempfile", "glob", "fileinput", "ctypes", "importlib", "runpy", "signal", "mmap"),
-    *("socket", "socketserver", "ssl", "http", "ftplib", "smtplib", "asyncio", "selectors", "threading", "concurrent"),
-    *("urllib.request", "sqlite3", "shelve", "dbm", "logging", "pickle"),
-}
-HELPER_MUST_NOT_CALL = {"open", "exec", "eval", "compile", "input", "breakpoint", "__import__"}
 
 
 @dataclass(frozen=True)
@@ -213,36 +205,11 @@ def shells(path: Path, tree: ast.Module) -> Iterator[str]:
 
 
 def impure(runbooks: Path) -> Iterator[str]:
-    """Helpers that reach for anything but values: other modules, files, processes, the network, other runbooks."""
+    """Helpers that reach for anything but values; the rule is the lint's, which `runbook check` uses as well."""
     for path in sorted(runbooks.glob("*/*.py")):
         tree = ast.parse(path.read_bytes(), str(path))
         yield from shells(path, tree)
-        package = f"runbooks.{path.parent.name}"
-        for found in imports(tree, package, frozenset(HELPER_MAY)):
-            neighbour = found.relative and f"{found.target}.".startswith(f"{package}.")
-            problem = "" if neighbour else why_not_in_helper(found.target)
-            if problem:
-                yield f"{path}:{found.line}: imports {found.target}: {problem}"
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and called(node) in HELPER_MUST_NOT_CALL and not is_re_compile(node):
-                yield f"{path}:{node.lineno}: calls {called(node)}(): a helper is pure, it reads only captures"
-
-
-def is_re_compile(call: ast.Call) -> bool:
-    return called(call) == "compile" and isinstance(call.func, ast.Attribute)
-
-
-def why_not_in_helper(target: str) -> str:
-    top = target.partition(".")[0]
-    if ".".join(target.split(".")[:2]) in HELPER_MAY:
-        return ""
-    if top == "runbooks":
-        return "no runbook imports another; a reader needed twice moves to runbook.formats (its own files: `from .x`)"
-    if top == "runbook":
-        return f"a helper may import only {', '.join(sorted(HELPER_MAY))} of the house"
-    if {top, target} & HELPER_MUST_NOT:
-        return "a helper is pure: no process, no file, no network"
-    return "" if top in sys.stdlib_module_names else "a helper imports only the standard library and runbook's contract"
+        yield from (str(problem) for problem in impurities(str(path), tree))
 
 
 def broken(root: Path) -> list[str]:
@@ -347,7 +314,7 @@ BAD_HELPERS = [
     ("from runbook.executors import process", "may import only"),
     ("from runbook import pipeline", "may import only"),
     ("from runbooks.other.helper import parse", "no runbook imports another"),
-    ("from ..other import helper", "no runbook imports another"),
+    ("from ..other import helper", "only files of its own folder"),
     ("from runbooks.lvm_inspect.facts import LvmFacts", "from .x"),
     ("eval('1')", "eval()"),
 ]

@@ -39,13 +39,14 @@ def lint(folder: str, codes: Collection[str]) -> Iterator[Problem]:
                 path, getattr(error, "lineno", 1) or 1, getattr(error, "offset", 1) or 1, f"not Python: {error}"
             )
             continue
-        yield from _impure(path, tree)
+        yield from impurities(path, tree)
         yield from _unknown_codes(path, tree, codes)
         if name == "helper.py":
             yield from _missing_functions(path, tree)
 
 
-def _impure(path: str, tree: ast.Module) -> Iterator[Problem]:
+def impurities(path: str, tree: ast.Module) -> Iterator[Problem]:
+    """Imports and calls that reach for anything but values: other modules, files, processes, the network."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             for target in _targets(node):
@@ -75,7 +76,7 @@ def why_not(target: str) -> str:
     if ".".join(target.split(".")[:2]) in MAY_IMPORT:
         return ""
     if top == "runbooks":
-        return "no runbook imports another; a reader needed twice moves to runbook.formats"
+        return "no runbook imports another; a reader needed twice moves to runbook.formats (its own files: `from .x`)"
     if top == "runbook":
         return f"a helper may import only {', '.join(MAY_IMPORT)} of the house"
     if {top, target} & IMPURE:

@@ -10,6 +10,7 @@ import subprocess
 import termios
 import threading
 import tty
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 
@@ -64,8 +65,8 @@ class Agent:
     def _inside(self, command: Command) -> Command:
         return replace(command, environment=tuple({**self._set_by_lab, **dict(command.environment)}.items()))
 
-    def _start(self, work, number: int, subject) -> None:  # type: ignore[no-untyped-def]
-        threading.Thread(target=work, args=(number, subject), daemon=True).start()
+    def _start(self, work: Callable[..., None], *subjects: object) -> None:
+        threading.Thread(target=work, args=subjects, daemon=True).start()
 
     def _build(self, number: int, script: str) -> None:
         """Run the scenario's script; what it leaves running goes on, for that is the lab."""

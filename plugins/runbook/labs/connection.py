@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import select
 import threading
@@ -156,8 +157,6 @@ class LabExecutor:
                 relay.join()
 
     def _relay(self, keyboard: Keyboard, ended: threading.Event) -> None:
-        import os
-
         size = None
         while not ended.is_set():
             if size != keyboard.size():
