@@ -153,3 +153,9 @@ def test_a_full_disk_while_saving_loses_nothing(base: Base, tmp_path: Path) -> N
     assert done.stdout.split() == ["3", "old", "out"]
     assert "No space left on device; what was there is unchanged" in done.stderr
     assert json.loads((base.path / "shown").read_text())["verdict"] == "ok"
+
+
+@pytest.mark.parametrize("said", [said for _, said in [*DEFINITIONS.values(), *HELPERS.values()] if said])
+def test_what_is_said_stands_in_the_table_of_the_docs(said: str) -> None:
+    table = Path(__file__).resolve().parents[2] / "docs/contributing/bad-input.md"
+    assert said in table.read_text()
