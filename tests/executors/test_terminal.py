@@ -192,7 +192,8 @@ def test_the_terminal_of_the_person_is_put_back(pair: Pair, mark: str, how: str)
     with ProcessExecutor(TerminalKeyboard(pair[1])) as executor:
         capture = end(how, executor, mark)
     assert termios.tcgetattr(pair[1]) == before
-    assert capture is None or (str(capture.ending), capture.stdout) == (how, b"up\r\n")
+    # The shell may still say that its child was ended.
+    assert capture is None or (str(capture.ending), capture.stdout[:4]) == (how, b"up\r\n")
 
 
 HOSTILE = {
