@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runbook import catalog
-from runbook.catalog import entries, find, roots
+from runbook.catalog import entries, find, roots, strangers
 from runbook.errors import DefinitionError, UsageError
 from tests.base import Base
 
@@ -139,3 +139,19 @@ def test_a_folder_is_found_whatever_it_is_called(tmp_path: Path) -> None:
     odd = Base(tmp_path / os.fsdecode(b"odd \xff\nname"))
     odd.runbook("own-disks", STEPS)
     assert names(odd.path)["own-disks"] == str(odd.path)
+
+
+def test_runbooks_of_somebody_else_are_left_out_and_told(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    base.runbook("lvm-inspect", [{"argv": ["true"]}])
+    monkeypatch.setattr(os, "geteuid", lambda: 4242)
+    monkeypatch.setattr(catalog, "ROOT_ID", -1)
+    assert find("lvm-inspect", str(base.path)).origin == "bundled"
+    assert strangers(str(base.path)) == [str(base.path / "runbooks")]
+
+
+def test_runbooks_of_whoever_called_sudo_are_ours(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    base.runbook("lvm-inspect", [{"argv": ["true"]}])
+    monkeypatch.setenv("SUDO_UID", str(os.getuid()))
+    monkeypatch.setattr(os, "geteuid", lambda: 4242)
+    monkeypatch.setattr(catalog, "ROOT_ID", -1)
+    assert strangers(str(base.path)) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from runbook.errors import UsageError
@@ -12,6 +13,8 @@ from runbook.values import nearest, shorten
 if TYPE_CHECKING:
     from runbook.model import Runbook
 
+#: Who may put runbooks anywhere.
+ROOT_ID = 0
 #: The folder in a knowledge base that holds its runbooks.
 FOLDER = "runbooks"
 
@@ -54,19 +57,40 @@ def find(name: str, start: str) -> Entry:
     raise UsageError(f"there is no runbook called `{shorten(name)}`\n    {hint}")
 
 
-def roots(start: str) -> list[tuple[str, str]]:
-    """The folders that hold runbooks, nearest first, each with the words for where it is."""
-    found: list[tuple[str, str]] = []
-    bundled = _bundled()
+def strangers(start: str) -> list[str]:
+    """The folders around here that hold runbooks and are left out, because they belong to somebody else.
+
+    Runbooks are code, and whoever may write into a folder above this one could have it run by the next who passes.
+    """
+    found = [os.path.join(folder, FOLDER) for folder in _upwards(start)]
+    return [root for root in found if _folders(root) and os.path.realpath(root) != _bundled() and not _is_ours(root)]
+
+
+def _is_ours(root: str) -> bool:
+    """Whether it belongs to this user, to root, or to whoever became root by sudo(8)."""
+    owners = {ROOT_ID, os.geteuid(), int(os.environ.get("SUDO_UID", ROOT_ID))}
+    try:
+        return {os.stat(root).st_uid, *(os.stat(folder).st_uid for folder in _folders(root))} <= owners
+    except OSError:
+        return False
+
+
+def _upwards(start: str) -> Iterator[str]:
+    """This folder and those above it."""
     folder = os.path.realpath(start)
     while True:
-        root = os.path.join(folder, FOLDER)
-        if _folders(root) and os.path.realpath(root) != bundled:
-            found.append((root, folder))
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return [*found, (bundled, "bundled")]
-        folder = parent
+        yield folder
+        if folder == os.path.dirname(folder):
+            return
+        folder = os.path.dirname(folder)
+
+
+def roots(start: str) -> list[tuple[str, str]]:
+    """The folders that hold runbooks of ours, nearest first, each with the words for where it is."""
+    bundled = _bundled()
+    found = [(os.path.join(folder, FOLDER), folder) for folder in _upwards(start)]
+    mine = [(root, folder) for root, folder in found if _folders(root) and os.path.realpath(root) != bundled]
+    return [*((root, folder) for root, folder in mine if _is_ours(root)), (bundled, "bundled")]
 
 
 def _bundled() -> str:

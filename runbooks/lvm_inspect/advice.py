@@ -61,7 +61,13 @@ def grow(facts: LvmFacts, lv: LogicalVolume, option: str, wanted_bytes: int, cop
     else:
         yield f"VG {lv.vg} has no room: give it another disk (NEW_DISK is a name to fill in), then make it larger:"
         yield another_disk(lv.vg)
-    yield changes("lvextend", option, f"+{min(wanted, room or wanted) // 1024}k", lv.full_name)
+    yield changes("lvextend", option, _lvm_size(min(wanted, room or wanted)), lv.full_name)
+
+
+def _lvm_size(size_bytes: int) -> str:
+    """More of a size, as lvextend takes it: exact, and in megabytes where that is exact."""
+    mebibytes, rest = divmod(size_bytes, 1 << 20)
+    return f"+{size_bytes >> 10}k" if rest else f"+{mebibytes}m"
 
 
 def names(lvs: Sequence[LogicalVolume]) -> str:

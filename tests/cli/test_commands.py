@@ -132,7 +132,12 @@ def test_every_command_has_help_with_examples(base: Base, command: str) -> None:
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["frobnicate"], "invalid choice"), (["run"], "required: NAME"), (["run", "x", "--colour"], "unrecognized")],
+    [
+        (["frobnicate"], "there is no command `frobnicate`"),
+        (["rn"], "did you mean `run`?"),
+        (["run"], "required: NAME"),
+        (["run", "x", "--colour"], "unrecognized"),
+    ],
 )
 def test_wrong_usage_is_64(base: Base, words: list[str], said: str) -> None:
     done = base.call(*words)
@@ -149,3 +154,11 @@ def test_without_a_command_the_help_is_shown(base: Base) -> None:
 def test_the_version_is_told(base: Base) -> None:
     done = base.call("--version")
     assert done.stdout.startswith("runbook ")
+
+
+def test_a_runbooks_name_alone_is_answered_with_the_command_that_runs_it(talk: Base) -> None:
+    assert "did you mean `runbook run talk`?" in talk.call("talk").stderr
+
+
+def test_a_section_without_runbooks_is_told_with_those_there_are(talk: Base) -> None:
+    assert "no runbooks in section storge; there is storage, testing" in talk.call("list", "--section", "storge").stderr

@@ -193,3 +193,36 @@ def test_a_shell_that_cannot_be_had_is_told_in_words(base: Base, words: list[str
     done = base.call("lab", *words)
     assert said in done.stderr
     assert done.returncode == 64
+
+
+def test_ctrl_c_at_a_question_is_a_no_and_ends_the_run(base: Base) -> None:
+    base.runbook("change", [{"argv": ["touch", str(base.path / "trace")], "effect": "change"}, {"argv": ["true"]}])
+    with terminal(base, "run", "change") as child:
+        child.expect("Run it")
+        child.sendintr()
+        assert "interrupted" in rest(child)
+        assert child.exitstatus == 130
+    assert not (base.path / "trace").exists()
+
+
+def test_after_a_step_was_interrupted_nothing_is_changed(base: Base) -> None:
+    change = {"argv": ["touch", str(base.path / "trace")], "effect": "change"}
+    base.runbook("change", [{"argv": ["sleep", "60"]}, change])
+    with terminal(base, "run", "change", "--yes") as child:
+        child.expect("… a")
+        child.sendintr()
+        assert "a, b interrupted" in rest(child)
+        assert child.exitstatus == 130
+    assert not (base.path / "trace").exists()
+
+
+def test_what_was_typed_before_a_question_is_no_answer(base: Base) -> None:
+    change = {"argv": ["touch", str(base.path / "trace")], "effect": "change"}
+    base.runbook("change", [{"argv": ["sleep", "1"]}, change])
+    with terminal(base, "run", "change") as child:
+        child.expect("… a")
+        child.sendline("y")
+        child.expect("Run it")
+        child.sendline("n")
+        rest(child)
+    assert not (base.path / "trace").exists()

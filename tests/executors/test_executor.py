@@ -14,7 +14,7 @@ from tests.executors.conftest import CAP
 from tests.executors.driving import ENVIRONMENT, PROMPTLY, begin, command, drive, interrupt, marked, run, sh
 
 #: Long enough for a command to have begun, on a machine that is busy, in seconds.
-TIME_OUT = 0.9
+TIME_OUT = 2.0
 ALL_BYTES = "".join(f"\\{byte:03o}" for byte in range(256))
 
 #: A process that lives on in its second thread; the first has ended by the system call exit (60 on x86-64, else 93).

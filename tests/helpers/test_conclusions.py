@@ -293,3 +293,22 @@ def test_steps_that_lack_the_same_right_are_told_together_and_their_stand_ins_no
 
 
 LACKING = [("a", ("lvs",)), ("b", ("pvs",)), ("c", ("lvs", "-a"))]
+
+
+def test_tools_of_one_package_are_told_together(base: Base) -> None:
+    folder = base.runbook("tested", [{"argv": ["lvs"]}, {"argv": ["pvs"]}], packages={"lvs": "lvm2", "pvs": "lvm2"})
+    absent = [Capture(step, (tool,), Ending.NOT_FOUND, detail=f"{tool} is not on /bin") for step, tool in ABSENT]
+    (finding,) = replay(load(str(folder)), absent, {}, HOST, Source("live")).findings
+    assert finding.summary == "Steps a and b: lvs, pvs were not found"
+    assert "apt install lvm2" in finding.advice
+
+
+ABSENT = [("a", "lvs"), ("b", "pvs")]
+
+
+def test_steps_that_the_time_of_the_run_did_not_reach_are_told_together(base: Base) -> None:
+    folder = base.runbook("tested", [{"argv": ["lvs"]}, {"argv": ["pvs"]}])
+    detail = "was not started: the time for the whole run was up"
+    late = [Capture(step, (tool,), Ending.TIMED_OUT, detail=detail) for step, tool in ABSENT]
+    (finding,) = replay(load(str(folder)), late, {}, HOST, Source("live")).findings
+    assert finding.summary == f"Steps a and b: {detail}"

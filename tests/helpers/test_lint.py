@@ -25,7 +25,7 @@ def told(folder: Path, **files: str | bytes) -> list[str]:
     """`file:line: what is wrong` for each problem of these files."""
     for name, content in files.items():
         (folder / f"{name}.py").write_bytes(content.encode() if isinstance(content, str) else content)
-    return [f"{Path(p.path).name}:{p.line}: {p.message}" for p in lint(str(folder), ["listed"])]
+    return [f"{Path(p.path).name}:{p.line}: {p.message}" for p in lint(str(folder), ["listed"], ["list-disks"])]
 
 
 def test_a_good_helper_has_no_problem(tmp_path: Path) -> None:
@@ -88,3 +88,9 @@ def test_missing_functions_are_told(tmp_path: Path) -> None:
 def test_nothing_is_executed(tmp_path: Path) -> None:
     told(tmp_path, helper=GOOD + f"open({str(tmp_path / 'ran')!r}, 'w')\n")
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_step_that_there_is_not_is_told(tmp_path: Path) -> None:
+    text = GOOD + 'def look(captures): return captures.ran("list-disk"), captures.ran("list-disks")\n'
+    (problem,) = told(tmp_path, helper=text, checks="def judge(facts): return ()\n", facts="")
+    assert problem.endswith("asks for a step `list-disk` that there is not")

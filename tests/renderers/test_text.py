@@ -131,3 +131,8 @@ def test_a_summary_is_wrapped_behind_its_code() -> None:
     assert lines[3].startswith("✓ ok  found: word word")
     assert lines[4].startswith("    word")
     assert max(map(len, lines[3:6])) <= 60
+
+
+def test_what_a_failed_step_said_last_is_shown_where_no_finding_speaks_of_it() -> None:
+    captures = (Capture("lister", ("x",), Ending.EXITED, 1, b"", b"one\nno bus\n"),)
+    assert "    lister stderr:2 │ no bus" in render([a_run(captures=captures)]).split("\n")

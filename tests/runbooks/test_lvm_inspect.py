@@ -335,7 +335,7 @@ def test_names_are_quoted_for_they_may_come_from_a_stranger() -> None:
 
 def test_a_pool_is_made_larger_by_no_more_than_there_is_room_for() -> None:
     captures = edited("thin-pool-full", pvs=swap('"pv_free":"[0-9]+"', '"pv_free":"3145728"'))
-    assert "    lvextend --size +3072k data-vg/pool   # changes this host" in the(captures, "thin-pool-data").advice
+    assert "    lvextend --size +3m data-vg/pool   # changes this host" in the(captures, "thin-pool-data").advice
 
 
 def test_a_pool_without_room_needs_a_disk_first() -> None:
@@ -346,7 +346,7 @@ def test_a_pool_without_room_needs_a_disk_first() -> None:
 
 def test_more_metadata_needs_room_twice() -> None:
     captures = edited("thin-pool-metadata", pvs=swap('"pv_free":"2142240768B"', '"pv_free":"3145728B"'))
-    assert "--poolmetadatasize +1024k datavg/pool0 " in the(captures, "thin-pool-metadata").advice
+    assert "--poolmetadatasize +1m datavg/pool0 " in the(captures, "thin-pool-metadata").advice
 
 
 @pytest.mark.parametrize("failed", ['"pool", "lv_attr":"twi-aotz', '"web", "lv_attr":"Vwi-a-tz'])

@@ -83,13 +83,37 @@ def _main(words: list[str]) -> int:
         import argcomplete
 
         argcomplete.autocomplete(parser)
+    if words and words[0] not in COMMANDS and not words[0].startswith("-"):
+        _no_such_command(words[0])
     arguments = parser.parse_args(words)
+    _tell_strangers(arguments.command)
     if arguments.command is None:
         parser.print_help()
         return 64
     status: int = import_module(f"runbook.cli.{arguments.command}").run(arguments)
     sys.stdout.flush()
     return status
+
+
+def _tell_strangers(command: str | None) -> None:
+    if command in (None, "schema", "completion"):
+        return
+    from runbook.catalog import strangers
+
+    for root in strangers(os.getcwd()):
+        print(f"runbook: {root} belongs to somebody else and is left out; copy it to use it", file=sys.stderr)
+
+
+def _no_such_command(word: str) -> None:
+    """Raise UsageError with what was probably meant: a sub-command, or to run the runbook of this name."""
+    from runbook.catalog import entries
+    from runbook.errors import UsageError
+    from runbook.values import nearest, shorten
+
+    if word.replace("_", "-") in {entry.name for entry in entries(os.getcwd())}:
+        raise UsageError(f"there is no command `{shorten(word)}`\n    did you mean `runbook run {shorten(word)}`?")
+    cure = nearest(word, COMMANDS) or f"the commands are {', '.join(COMMANDS)}"
+    raise UsageError(f"there is no command `{shorten(word)}`\n    {cure}")
 
 
 def build(words: list[str]) -> Parser:

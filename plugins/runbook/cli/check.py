@@ -61,7 +61,7 @@ def _runbook(entry: Entry) -> Iterator[Problem]:
     except DefinitionError as error:
         yield from error.problems
         return
-    yield from lint(entry.folder, dict(runbook.findings))
+    yield from lint(entry.folder, dict(runbook.findings), [step.id for step in runbook.steps])
     samples: list[Sample] = []
     for sample_path in sample_paths(entry.folder):
         try:

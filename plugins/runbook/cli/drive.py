@@ -74,7 +74,7 @@ def drive(arguments: argparse.Namespace, plan: Plan, pressed: Interrupts, launch
     typed = keyboard()
 
     def approve(command: Command) -> bool:
-        return arguments.yes or _asked(plan, command, progress)
+        return arguments.yes or _asked(plan, command, progress, pressed)
 
     if arguments.lab:
         scenario = chosen_lab(plan.runbook, arguments.lab)
@@ -105,11 +105,19 @@ def _follow(steps: Generator[Event, None, Run], progress: Progress, pressed: Int
         steps.close()
 
 
-def _asked(plan: Plan, command: Command, progress: Progress) -> bool:
-    """Ask the person about one change, showing exactly what it is."""
+def _asked(plan: Plan, command: Command, progress: Progress, pressed: Interrupts) -> bool:
+    """Ask the person about one change, showing exactly what it is; Ctrl-C is a no, and ends the run."""
     undo = f"\n  it can be undone by: {shlex.join(command.undo)}" if command.undo else ""
     progress.release()
-    return ask(f"{command.title} CHANGES THIS HOST:\n  {shlex.join(command.argv)}{undo}\nRun it?")
+    pressed.stepping = False
+    try:
+        return ask(f"{command.title} CHANGES THIS HOST:\n  {shlex.join(command.argv)}{undo}\nRun it?")
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        pressed.brake.stop()
+        return False
+    finally:
+        pressed.stepping = True
 
 
 def _finish(arguments: argparse.Namespace, runs: list[Run]) -> int:

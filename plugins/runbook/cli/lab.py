@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     try:
         with interrupts(), open_lab(runbook, scenario, keyboard=typed, note=_note) as executor:
-            _note(f"you are root in lab {scenario.id}: {scenario.title}; `exit` throws it away")
+            _note(f"{scenario.title}\nyou are root in lab {scenario.id}; `exit` throws it away")
             return _shell(executor.execute(_command(scenario)))
     except Terminated as stop:
         return stop.exit_code

@@ -34,6 +34,11 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps([_row(entry, heading) for entry, heading in wanted], indent=2, ensure_ascii=False))
     else:
         _print_text(wanted)
+    if arguments.section and not wanted:
+        sections = ", ".join(sorted({heading.section for _, heading in found}))
+        print(f"no runbooks in section {arguments.section}; there is {sections or 'none'}", file=sys.stderr)
+    elif not found:
+        print("no runbooks here; `runbook list` in a folder with runbooks/ shows them", file=sys.stderr)
     return status
 
 
@@ -55,5 +60,3 @@ def _print_text(found: list[tuple[Entry, Heading]]) -> None:
         for entry, heading in found:
             if heading.section == section:
                 print(f"  {entry.name:{width}}  {heading.title}  ({entry.origin})")
-    if not found:
-        print("no runbooks here; `runbook list` in a folder with runbooks/ shows them", file=sys.stderr)

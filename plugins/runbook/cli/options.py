@@ -82,8 +82,11 @@ def wants_colour(stream: TextIO) -> bool:
 
 
 def ask(question: str) -> bool:
-    """Ask the person at the terminal; False when there is none."""
+    """Ask the person at the terminal; False when there is none. What was typed before the question is no answer."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
+    import termios
+
+    termios.tcflush(sys.stdin, termios.TCIFLUSH)
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}

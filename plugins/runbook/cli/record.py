@@ -99,6 +99,8 @@ def _summary(run: Run) -> str:
 def _tools(run: Run) -> dict[str, str]:
     """The versions of the packages that brought the commands, where dpkg knows them."""
     names = {dict(packages).get("debian", "") for _, packages in run.plan.runbook.packages} - {""}
+    if not names:
+        return {}
     argv = ("dpkg-query", "-W", "-f", "${Package}=${Version}\\n", *sorted(names))
     with ProcessExecutor() as executor:
         steps = executor.execute(Command("tools", "tools", argv, environment(False, {})))

@@ -41,6 +41,10 @@ class Brake:
     def press(self) -> None:
         self.pressed += 1
 
+    def stop(self) -> None:
+        """End the run at once, as pressing twice does."""
+        self.pressed = max(self.pressed, 2)
+
     @property
     def stopped(self) -> bool:
         return self.pressed > 1
@@ -131,6 +135,10 @@ class _Schedule:
         return None
 
     def _unwanted(self, command: Command) -> Capture | None:
+        if command.effect is Effect.CHANGE and self._brake.pressed:
+            # Who ends a step does not want the host changed on what is left of its answer.
+            detail = "a step before it was interrupted, and it changes the host"
+            return Capture(command.step, command.argv, Ending.INTERRUPTED, detail=detail)
         if command.when is not None and not self._holds(command.when):
             return Capture(command.step, command.argv, Ending.SKIPPED, detail="its condition does not hold")
         if command.effect is Effect.CHANGE and not self._approve(command):

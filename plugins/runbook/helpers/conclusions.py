@@ -142,7 +142,8 @@ def by_endings(captures: tuple[Capture, ...]) -> Iterator[Finding]:
             "This runbook has no helper, so it judges only how its commands ended; status 0 means success.",
             evidence=last_line(capture),
         )
-    if not failed and any(capture.succeeded for capture in captures):
+    ran = [capture for capture in captures if capture.ending is not Ending.SKIPPED]
+    if ran and all(capture.succeeded for capture in ran):
         yield Finding("commands-succeeded", Verdict.OK, "Every command that ran exited with status 0")
 
 
@@ -164,7 +165,7 @@ def by_ending(plan: Plan, capture: Capture) -> Iterator[Finding]:
             f"Step {step} printed {capture.dropped} bytes more than are kept",
             "Output over the cap is read and dropped, so what was judged is only its beginning.",
         )
-    if capture.ending is Ending.TIMED_OUT:
+    if capture.ending is Ending.TIMED_OUT and not _never_began(capture):
         yield _unknown(
             "timed-out",
             f"Step {step} {detail or 'did not end in time'}",
@@ -194,11 +195,29 @@ def not_started(plan: Plan, captures: tuple[Capture, ...]) -> Iterator[Finding]:
     groups: dict[tuple[Ending, str], list[Capture]] = {}
     for capture in captures:
         if capture.ending is Ending.NOT_FOUND:
-            groups.setdefault((capture.ending, _missing(capture)), []).append(capture)
+            groups.setdefault((capture.ending, _package(plan.runbook, _missing(capture))), []).append(capture)
         elif capture.ending is Ending.NOT_PERMITTED:
             groups.setdefault((capture.ending, capture.detail.partition(";")[0]), []).append(capture)
+        elif _never_began(capture):
+            groups.setdefault((capture.ending, capture.detail), []).append(capture)
     for (ending, why), group in groups.items():
-        yield not_found(plan.runbook, why, group) if ending is Ending.NOT_FOUND else not_permitted(plan, why, group)
+        if ending is Ending.NOT_FOUND:
+            yield not_found(plan.runbook, why, group)
+        elif ending is Ending.NOT_PERMITTED:
+            yield not_permitted(plan, why, group)
+        else:
+            yield _unknown("timed-out", f"{_steps(group)}: {why}", "The run was given less time than it needs.")
+
+
+def _never_began(capture: Capture) -> bool:
+    """Whether the run's own time was up before this step."""
+    return capture.ending is Ending.TIMED_OUT and not capture.started
+
+
+def _package(runbook: Runbook, name: str) -> str:
+    """The first of the tools that come with the same packages as this one; itself where none are known."""
+    packages = dict(runbook.packages)
+    return next((other for other in packages if packages[other] == packages.get(name)), name)
 
 
 def _missing(capture: Capture) -> str:
@@ -216,6 +235,7 @@ def _steps(captures: list[Capture]) -> str:
 def not_found(runbook: Runbook, name: str, captures: list[Capture]) -> Finding:
     """The tool is absent: which package brings it."""
     packages = dict(dict(runbook.packages).get(name, ()))
+    tools = list(dict.fromkeys(map(_missing, captures)))
     advice = "\n".join(
         f"On {label}:\n    {INSTALL[key]} {packages[key]}   # changes this host"
         for key, label in DISTRIBUTIONS.items()
@@ -223,8 +243,13 @@ def not_found(runbook: Runbook, name: str, captures: list[Capture]) -> Finding:
     )
     return _unknown(
         "not-found",
-        f"{_steps(captures)}: {captures[0].detail or f'{name} was not found'}",
-        "The command is not installed here, so this part of the host could not be looked at.",
+        f"{_steps(captures)}: "
+        + (
+            captures[0].detail
+            if len(tools) == 1 and captures[0].detail
+            else f"{', '.join(tools)} {'was' if len(tools) == 1 else 'were'} not found"
+        ),
+        "What is not installed cannot be asked, so this part of the host could not be looked at.",
         advice or f"Install the package that brings {name}.",
     )
 

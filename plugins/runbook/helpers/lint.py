@@ -8,7 +8,7 @@ import sys
 from collections.abc import Collection, Iterator
 
 from runbook.errors import Problem
-from runbook.values import ENGINE_CODES
+from runbook.values import ENGINE_CODES, nearest
 
 #: What of the house a helper may import.
 MAY_IMPORT = ("runbook.model", "runbook.helpers", "runbook.formats")
@@ -26,8 +26,8 @@ IMPURE_CALLS = frozenset(("open", "exec", "eval", "compile", "input", "print", "
 FUNCTIONS = ("parse", "judge")
 
 
-def lint(folder: str, codes: Collection[str]) -> Iterator[Problem]:
-    """Everything wrong with the Python of a runbook's folder; `codes` are the findings that its definition lists."""
+def lint(folder: str, codes: Collection[str], steps: Collection[str]) -> Iterator[Problem]:
+    """Everything wrong with the Python of a runbook's folder; `codes` and `steps` are those of its definition."""
     for name in sorted(name for name in os.listdir(folder) if name.endswith(".py")):
         path = os.path.join(folder, name)
         with open(path, "rb") as file:
@@ -41,6 +41,7 @@ def lint(folder: str, codes: Collection[str]) -> Iterator[Problem]:
             continue
         yield from impurities(path, tree)
         yield from _unknown_codes(path, tree, codes)
+        yield from _unknown_steps(path, tree, steps)
         if name == "helper.py":
             yield from _missing_functions(path, tree)
 
@@ -104,6 +105,19 @@ def _unknown_codes(path: str, tree: ast.Module, codes: Collection[str]) -> Itera
             if isinstance(code, str) and code not in (*codes, *ENGINE_CODES):
                 message = f"gives a finding `{code}` that runbook.yaml does not list"
                 yield Problem(path, place.lineno, place.col_offset + 1, message, "add it to `findings`")
+
+
+def _unknown_steps(path: str, tree: ast.Module, steps: Collection[str]) -> Iterator[Problem]:
+    """Steps written out in `captures.ran("step")` that the definition does not have: they would never have run."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _called(node) == "ran" and node.args:
+            place = node.args[0]
+            step = place.value if isinstance(place, ast.Constant) else None
+            if isinstance(step, str) and step not in steps:
+                cure = nearest(step, steps) or f"its steps are {', '.join(steps)}"
+                yield Problem(
+                    path, place.lineno, place.col_offset + 1, f"asks for a step `{step}` that there is not", cure
+                )
 
 
 def _missing_functions(path: str, tree: ast.Module) -> Iterator[Problem]:

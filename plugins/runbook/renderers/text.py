@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from runbook.escaping import safe
+from runbook.escaping import escape, safe
 from runbook.model import Capture, Ending, Finding, Run, Verdict
 from runbook.renderers.plain import SIGNS, duration, one_line, provenance, quote
 from runbook.renderers.renderer import WIDTH
@@ -98,6 +98,12 @@ class _Page:
         if skipped:
             words.append(f"{skipped} skipped")
         yield from (self._dim(line) for line in wrap(" · ".join(words), "  ", "", width=self._width))
+        told = {evidence.step for finding in self._run.findings for evidence in finding.evidence}
+        for capture in odd:
+            said = capture.stderr.rstrip().rpartition(b"\n")[2]
+            if capture.ending is Ending.EXITED and said and capture.step not in told:
+                number = capture.stderr.rstrip().count(b"\n") + 1
+                yield from self._quoted(f"{one_line(capture.step)} stderr:{number}", escape(said).strip())
 
     def _verdict_line(self) -> str:
         verdict = self._run.verdict
