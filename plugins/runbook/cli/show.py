@@ -48,6 +48,11 @@ def _lines(runbook: Runbook) -> Iterator[str]:
     yield from ("", "steps")
     for step in runbook.steps:
         yield from _step(step)
+    if runbook.packages:
+        yield from ("", "packages (Debian)")
+        for package in dict.fromkeys(dict(names).get("debian", "") for _, names in runbook.packages):
+            brings = [command for command, names in runbook.packages if dict(names).get("debian", "") == package]
+            yield from wrap(f"{package or 'unknown'}: {', '.join(brings)}", "      ", "  ")
     if runbook.findings:
         yield from ("", "findings")
         for code, text in runbook.findings:

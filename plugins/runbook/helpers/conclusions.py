@@ -236,6 +236,8 @@ def not_found(runbook: Runbook, name: str, captures: list[Capture]) -> Finding:
     """The tool is absent: which package brings it."""
     packages = dict(dict(runbook.packages).get(name, ()))
     tools = list(dict.fromkeys(map(_missing, captures)))
+    were = "was" if len(tools) == 1 else "were"
+    what = captures[0].detail if len(tools) == 1 and captures[0].detail else f"{', '.join(tools)} {were} not found"
     advice = "\n".join(
         f"On {label}:\n    {INSTALL[key]} {packages[key]}   # changes this host"
         for key, label in DISTRIBUTIONS.items()
@@ -243,12 +245,7 @@ def not_found(runbook: Runbook, name: str, captures: list[Capture]) -> Finding:
     )
     return _unknown(
         "not-found",
-        f"{_steps(captures)}: "
-        + (
-            captures[0].detail
-            if len(tools) == 1 and captures[0].detail
-            else f"{', '.join(tools)} {'was' if len(tools) == 1 else 'were'} not found"
-        ),
+        f"{_steps(captures)}: {what}",
         "What is not installed cannot be asked, so this part of the host could not be looked at.",
         advice or f"Install the package that brings {name}.",
     )
