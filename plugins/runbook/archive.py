@@ -40,9 +40,9 @@ def save(path: str, text: Iterable[str]) -> None:
     """
     data = (piece.encode("utf-8", "backslashreplace") for piece in text)
     try:
-        if os.path.exists(path) and not os.path.isfile(path):
-            # A pipe or /dev/stdout: there is nothing to replace.
-            with open(path, "wb") as file:
+        if os.path.abspath(path).startswith(("/dev/", "/proc/")) or (os.path.exists(path) and not os.path.isfile(path)):
+            # A pipe, or /dev/stdout, which may be a log: there is nothing to replace.
+            with open(path, "ab") as file:
                 file.writelines(data)
         else:
             # A symbolic link stays one: what it points to is replaced.

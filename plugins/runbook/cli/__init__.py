@@ -75,6 +75,11 @@ def main(words: list[str] | None = None) -> int:
             return EX_IOERR
         print(f"runbook: {error.filename}: {error.strerror}", file=sys.stderr)
         return 3
+    except Exception as error:
+        # 1 would mean a warning to a scheduler.
+        print(escape(f"runbook: broke: {type(error).__name__}: {error}".encode("utf-8", "replace")), file=sys.stderr)
+        print("    this is a defect: please report it, with what was run", file=sys.stderr)
+        return 3
 
 
 def _main(words: list[str]) -> int:
@@ -99,18 +104,20 @@ def _tell_strangers(command: str | None) -> None:
     if command in (None, "schema", "completion"):
         return
     from runbook.catalog import strangers
+    from runbook.cli.options import current_folder
 
-    for root in strangers(os.getcwd()):
+    for root in strangers(current_folder()):
         print(f"runbook: {root} belongs to somebody else and is left out; copy it to use it", file=sys.stderr)
 
 
 def _no_such_command(word: str) -> None:
     """Raise UsageError with what was probably meant: a sub-command, or to run the runbook of this name."""
     from runbook.catalog import entries
+    from runbook.cli.options import current_folder
     from runbook.errors import UsageError
     from runbook.values import nearest, shorten
 
-    if word.replace("_", "-") in {entry.name for entry in entries(os.getcwd())}:
+    if word.replace("_", "-") in {entry.name for entry in entries(current_folder())}:
         raise UsageError(f"there is no command `{shorten(word)}`\n    did you mean `runbook run {shorten(word)}`?")
     cure = nearest(word, COMMANDS) or f"the commands are {', '.join(COMMANDS)}"
     raise UsageError(f"there is no command `{shorten(word)}`\n    {cure}")
@@ -139,6 +146,9 @@ def _reopen_standard_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    for number in (1, 2):
+        # Who shares them may have made them non-blocking, and a long result would be cut.
+        os.set_blocking(number, True)
     sys.stdin = sys.stdin or _nowhere()
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from runbook.archive import sample_paths
 from runbook.catalog import Entry, entries, roots
-from runbook.cli.options import chosen_entries, name_argument
+from runbook.cli.options import chosen_entries, current_folder, name_argument
 from runbook.errors import DefinitionError, Problem
+from runbook.escaping import safe
 from runbook.helpers.lint import lint
 from runbook.loader.documents import Mapping, Node, Sequence
 from runbook.loader.note import Fence, fences
@@ -32,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    here = os.getcwd()
+    here = current_folder()
     known = entries(here)
     chosen = chosen_entries(arguments.names)
     problems = [problem for entry in chosen for problem in _runbook(entry)]
@@ -40,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     notes = [] if arguments.names else list(_note_files(here))
     problems += [problem for path in notes for problem in _note(path, known)]
     for problem in problems:
-        print(problem)
+        print(safe(str(problem)))
     checked = f"{_count(len(chosen), 'runbook')} and {_count(len(notes), 'note')} checked"
     print(f"{checked}: {_count(len(problems), 'problem') if problems else 'nothing is wrong'}")
     return DefinitionError.exit_code if problems else 0

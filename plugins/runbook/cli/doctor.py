@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator
 
 from runbook.catalog import entries, find
-from runbook.cli.options import name_argument
+from runbook.cli.options import current_folder, name_argument
 from runbook.executors import here
 from runbook.helpers.conclusions import DISTRIBUTIONS, INSTALL
 from runbook.labs import kernel, namespace
@@ -29,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    where = os.getcwd()
+    where = current_folder()
     chosen = [find(name, where) for name in arguments.names] or entries(where)
     missing = False
     for entry in chosen:

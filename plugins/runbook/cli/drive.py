@@ -11,7 +11,7 @@ from collections.abc import Generator
 from itertools import chain
 
 from runbook.catalog import find
-from runbook.cli.options import ask, chosen_lab, given_values, keyboard, wants_colour
+from runbook.cli.options import ask, chosen_lab, current_folder, given_values, keyboard, wants_colour
 from runbook.cli.progress import Progress
 from runbook.cli.signals import Interrupts, Terminated, interrupts
 from runbook.errors import ExecutionError
@@ -24,7 +24,7 @@ from runbook.renderers.renderer import WIDTH, renderer
 
 def run_all(arguments: argparse.Namespace, launcher: Launcher) -> int:
     """Do what the arguments of `runbook run` say; gives the exit status."""
-    runbooks = [find(name, os.getcwd()).load() for name in dict.fromkeys(arguments.names)]
+    runbooks = [find(name, current_folder()).load() for name in dict.fromkeys(arguments.names)]
     given = given_values(arguments.given)
     if arguments.replay:
         return _finish(arguments, [_replayed(arguments, runbook, given) for runbook in runbooks])
@@ -53,19 +53,21 @@ def _replayed(arguments: argparse.Namespace, runbook: Runbook, given: dict[str, 
 def _perform(arguments: argparse.Namespace, plans: list[Plan], launcher: Launcher) -> int:
     """Run one after the other; whatever stops the last one, the results of those before it are shown."""
     runs: list[Run] = []
+    finishing = False
     try:
         with interrupts() as pressed:
             for plan in plans:
                 runs.append(drive(arguments, plan, pressed, launcher))
                 if pressed.brake.stopped:
                     break
+            finishing = True
+            return _finish(arguments, runs)
     except (ExecutionError, KeyboardInterrupt, Terminated) as stop:
-        if runs:
+        if runs and not finishing:
             _finish(arguments, runs)
         if isinstance(stop, Terminated):
             return stop.exit_code
         raise
-    return _finish(arguments, runs)
 
 
 def drive(arguments: argparse.Namespace, plan: Plan, pressed: Interrupts, launcher: Launcher | None = None) -> Run:
@@ -157,7 +159,8 @@ def _show(arguments: argparse.Namespace, runs: list[Run]) -> None:
 
 def exit_code(runs: list[Run], strict: bool) -> int:
     """The worst run's; 130 when the person ended one."""
-    if any(capture.ending is Ending.INTERRUPTED for run in runs for capture in run.captures):
+    now = [run for run in runs if run.source.kind in ("live", "lab")]
+    if any(capture.ending is Ending.INTERRUPTED for run in now for capture in run.captures):
         return 130
     worst = max((run.verdict for run in runs), default=Verdict.UNKNOWN)
     return Verdict.CRITICAL.exit_code if strict and worst is Verdict.UNKNOWN else worst.exit_code

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Generator
 
 from runbook.catalog import find
-from runbook.cli.options import chosen_lab, keyboard, name_argument, scenario_completer
+from runbook.cli.options import chosen_lab, current_folder, keyboard, name_argument, scenario_completer
 from runbook.cli.signals import Terminated, interrupts
 from runbook.errors import UsageError
 from runbook.labs.lab import open_lab
@@ -32,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    runbook = find(arguments.name, os.getcwd()).load()
+    runbook = find(arguments.name, current_folder()).load()
     if arguments.list:
         return _list(runbook)
     scenario = _chosen(runbook, arguments.scenario)

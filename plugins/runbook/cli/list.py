@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 
 from runbook.catalog import Entry, entries
+from runbook.cli.options import current_folder
 from runbook.errors import DefinitionError
+from runbook.escaping import safe
 from runbook.loader.heading import Heading
 
 EXAMPLES = "examples:\n  runbook list\n  runbook list --section storage --format json"
@@ -22,12 +23,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     found: list[tuple[Entry, Heading]] = []
     status = 0
-    for entry in entries(os.getcwd()):
+    for entry in entries(current_folder()):
         try:
             found.append((entry, entry.heading()))
         except DefinitionError as error:
             # One broken definition must not hide the others.
-            print(f"runbook: {error}", file=sys.stderr)
+            print(safe(f"runbook: {error}"), file=sys.stderr)
             status = error.exit_code
     wanted = [(entry, heading) for entry, heading in found if arguments.section in (None, heading.section)]
     if arguments.format == "json":
@@ -59,4 +60,4 @@ def _print_text(found: list[tuple[Entry, Heading]]) -> None:
         print(section)
         for entry, heading in found:
             if heading.section == section:
-                print(f"  {entry.name:{width}}  {heading.title}  ({entry.origin})")
+                print(safe(f"  {entry.name:{width}}  {heading.title}  ({entry.origin})"))

@@ -15,16 +15,24 @@ if TYPE_CHECKING:
     from runbook.model import Runbook, Scenario
 
 
+def current_folder() -> str:
+    """Where the person stands; raises UsageError when that folder is gone."""
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise UsageError(f"the current folder is gone or closed ({error.strerror})\n    go to another one") from error
+
+
 def name_argument(parser: argparse.ArgumentParser, count: str | None = None) -> None:
     """NAME, one or (by argparse's nargs) several runbooks, completed from the catalog."""
     action = parser.add_argument("names" if count else "name", metavar="NAME", nargs=count, help="a runbook's name")
-    action.completer = lambda **_: [entry.name for entry in entries(os.getcwd())]  # type: ignore[attr-defined]
+    action.completer = lambda **_: [entry.name for entry in entries(current_folder())]  # type: ignore[attr-defined]
 
 
 def scenario_completer(parsed_args: argparse.Namespace, **_: object) -> list[str]:
     """The labs of the runbook named before."""
     wanted = [getattr(parsed_args, "name", None), *(getattr(parsed_args, "names", None) or [])]
-    return [lab.id for entry in entries(os.getcwd()) if entry.name in wanted for lab in entry.load().labs]
+    return [lab.id for entry in entries(current_folder()) if entry.name in wanted for lab in entry.load().labs]
 
 
 def set_argument(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +54,7 @@ def given_values(pairs: list[str]) -> dict[str, str]:
 
 def chosen_entries(names: list[str]) -> list[Entry]:
     """The runbooks of these names; of none, those of the knowledge base around here, else those of the package."""
-    here = os.getcwd()
+    here = current_folder()
     known = entries(here)
     return [find(name, here) for name in names] or [entry for entry in known if entry.origin != "bundled"] or known
 

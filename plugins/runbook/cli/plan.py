@@ -7,12 +7,13 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from runbook.cli.show import requirements
+from runbook.escaping import safe
 from runbook.model import Command, Plan
 from runbook.renderers.json import plain
 
 
 def text(plans: Sequence[Plan]) -> str:
-    return "\n\n".join("\n".join(_lines(plan)) for plan in plans)
+    return safe("\n\n".join("\n".join(_lines(plan)) for plan in plans))
 
 
 def document(plans: Sequence[Plan]) -> str:

@@ -75,6 +75,9 @@ class Progress:
             self._midline = not text.endswith("\n")
 
     def _end_line(self) -> None:
+        if self._terminals and self._live:
+            # An interactive command may have left its colours on, or its text hidden.
+            self._stream.write("\x1b[0m")
         if self._midline:
             self._stream.write("\n")
             self._midline = False
@@ -97,11 +100,18 @@ class Progress:
     def _draw(self) -> None:
         self._drawn_at = time.monotonic()
         lines = [line for step in self._order if step not in self._settled and (line := self._line(step))]
-        lines = lines[-(self._height() - 1) :]
+        # A line that wraps would be drawn over wrongly the next time.
+        lines = [line[: self._width() - 1] for line in lines[-(self._height() - 1) :]]
         up = f"\x1b[{self._drawn}F" if self._drawn else ""
         self._stream.write(up + "".join(f"\x1b[2K{line}\n" for line in lines))
         self._stream.flush()
         self._drawn = len(lines)
+
+    def _width(self) -> int:
+        try:
+            return max(2, os.get_terminal_size(self._stream.fileno()).columns)
+        except OSError:
+            return 80
 
     def _height(self) -> int:
         try:

@@ -10,10 +10,12 @@ import sys
 from runbook.archive import sample_of, sample_text, save
 from runbook.catalog import Entry, find
 from runbook.cli.drive import drive
-from runbook.cli.options import ask, chosen_lab, given_values, lab_argument, name_argument, set_argument
+from runbook.cli.options import ask, chosen_lab, current_folder, given_values, lab_argument, name_argument, set_argument
 from runbook.cli.signals import Terminated, interrupts
 from runbook.errors import ExecutionError, UsageError
+from runbook.escaping import safe
 from runbook.executors.process import ProcessExecutor
+from runbook.loader.sample import SAMPLE_BYTES
 from runbook.model import Capture, Command, Ending, Run
 from runbook.pipeline import prepare, prepare_for_lab
 from runbook.planner import environment
@@ -40,7 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if not re.fullmatch(NAME, arguments.case):
         raise UsageError(f"--as {arguments.case}: not a name\n    use kebab-case, such as thin-pool-full")
-    entry = find(arguments.name, os.getcwd())
+    entry = find(arguments.name, current_folder())
     runbook = entry.load()
     path = _path(entry, arguments.case)
     if os.path.exists(path) and not arguments.yes and not ask(f"{path} exists. Replace it?"):
@@ -60,7 +62,7 @@ def _path(entry: Entry, case: str) -> str:
     """In the runbook's own folder; but what is written into an installed package is lost with its next version."""
     parts = entry.folder.split(os.sep)
     if "site-packages" in parts or "dist-packages" in parts:
-        return os.path.join(os.getcwd(), f"{entry.name}-{case}.yaml")
+        return os.path.join(current_folder(), f"{entry.name}-{case}.yaml")
     folder = os.path.join(entry.folder, "samples")
     try:
         os.makedirs(folder, exist_ok=True)
@@ -71,15 +73,19 @@ def _path(entry: Entry, case: str) -> str:
 
 def _write(arguments: argparse.Namespace, run: Run, path: str) -> int:
     if any(capture.ending is Ending.INTERRUPTED for capture in run.captures):
-        raise UsageError("interrupted, so nothing was written")
+        print("interrupted, so nothing was written", file=sys.stderr)
+        return 130
     sample, replaced = sample_of(run, arguments.case, _title(run), _tools(run))
     for before, after in replaced:
-        print(f"  {before}  →  {after}", file=sys.stderr)
+        print(safe(f"  {before}  →  {after}"), file=sys.stderr)
     print(f"{len(replaced)} names and numbers replaced; {_summary(run)}", file=sys.stderr)
     # What a lab printed is nobody's.
     if not (arguments.yes or arguments.lab or ask(f"Write {path}?")):
         raise UsageError("nothing was written\n    say --yes to write without being asked")
-    save(path, [sample_text(sample)])
+    text = sample_text(sample)
+    if len(text.encode()) > SAMPLE_BYTES:
+        raise ExecutionError(f"the sample would be larger than {SAMPLE_BYTES >> 20} MiB, and could not be read again")
+    save(path, [text])
     print(path)
     return 0
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 from collections.abc import Iterator
 
 from runbook.catalog import find
-from runbook.cli.options import name_argument
+from runbook.cli.options import current_folder, name_argument
+from runbook.escaping import safe
 from runbook.model import Command, Effect, Runbook, Step
 from runbook.renderers.json import plain
 from runbook.renderers.text import wrap
@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    entry = find(arguments.name, os.getcwd())
+    entry = find(arguments.name, current_folder())
     runbook = entry.load()
     if arguments.format == "json":
         document = plain(runbook)
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
         document["packages"] = {command: dict(names) for command, names in runbook.packages}
         print(json.dumps({**document, "origin": entry.origin}, indent=2, ensure_ascii=False))
     else:
-        print("\n".join([*_lines(runbook), "", f"from {entry.folder} ({entry.origin})"]))
+        print(safe("\n".join([*_lines(runbook), "", f"from {entry.folder} ({entry.origin})"])))
     return 0
 
 

@@ -13,6 +13,7 @@ from runbook.cli.drive import drive
 from runbook.cli.options import chosen_entries, name_argument
 from runbook.cli.signals import Interrupts, Terminated, interrupts
 from runbook.errors import ExecutionError
+from runbook.escaping import safe
 from runbook.model import Run, Runbook, Sample, Scenario, Verdict
 from runbook.pipeline import prepare_for_lab, replay
 from runbook.renderers.json import document
@@ -56,14 +57,14 @@ class _Tally:
             problems = list(find_problems())
         except ExecutionError as error:
             self._broken += 1
-            print(f"BROKEN  {what}\n        {error}", flush=True)
+            print(safe(f"BROKEN  {what}\n        {error}"), flush=True)
             return
         seconds = time.monotonic() - started
         self._passed += not problems
         self._failed += bool(problems)
-        print(f"{'FAILED' if problems else 'ok':6}  {what} ({seconds:.2f} s)", flush=True)
+        print(safe(f"{'FAILED' if problems else 'ok':6}  {what} ({seconds:.2f} s)"), flush=True)
         for problem in problems:
-            print(f"        {problem}", flush=True)
+            print(safe(f"        {problem}"), flush=True)
 
     def finish(self) -> int:
         broken = f", {self._broken} could not be run" if self._broken else ""

@@ -18,9 +18,13 @@ from runbook.errors import ExecutionError
 from runbook.executors.executor import Interrupted
 from runbook.executors.keyboard import RelayKeyboard
 from runbook.executors.process import ProcessExecutor
+from runbook.executors.session import DRAIN_SECONDS
 from runbook.labs.messages import Channel, Message, pack, pack_capture, unpack, unpack_command
 from runbook.labs.start import LAB_SETS
 from runbook.model import Command
+
+#: How much of the end of what a script said is told.
+SAID_BYTES = 4096
 
 
 def main() -> None:
@@ -70,11 +74,23 @@ class Agent:
 
     def _build(self, number: int, script: str) -> None:
         """Run the scenario's script; what it leaves running goes on, for that is the lab."""
-        log = os.memfd_create("build")
-        done = subprocess.run(["/bin/sh", script], stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
-        os.lseek(log, max(0, os.lseek(log, 0, os.SEEK_END) - 4096), os.SEEK_SET)
-        self._channel.send({"id": number, "built": done.returncode, "said": pack(os.read(log, 4096))})
-        os.close(log)
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        process = subprocess.Popen(["/bin/sh", script], stdin=subprocess.DEVNULL, stdout=writer, stderr=writer)
+        os.close(writer)
+        said = bytearray()
+        # Goes on after the script has ended: what it left running may write, and must not be stopped by a full pipe.
+        listener = threading.Thread(target=self._keep_end, args=(reader, said), daemon=True)
+        listener.start()
+        status = process.wait()
+        listener.join(DRAIN_SECONDS)
+        self._channel.send({"id": number, "built": status, "said": pack(bytes(said[-SAID_BYTES:]))})
+
+    @staticmethod
+    def _keep_end(reader: int, said: bytearray) -> None:
+        while data := os.read(reader, 65536):
+            said += data
+            del said[:-SAID_BYTES]
+        os.close(reader)
 
     def _execute(self, number: int, command: Command) -> None:
         try:

@@ -19,6 +19,8 @@ from runbook.model import Capture, Command, Host, Output
 
 #: How long to wait for the end of a command that is closed, in seconds; longer than any executor needs for it.
 CLOSE_SECONDS = 5.0
+#: How long past its time-out, or after Ctrl-C, the end of a command may take to be told, in seconds.
+SILENT_SECONDS = 10.0
 
 
 class LabExecutor:
@@ -45,7 +47,7 @@ class LabExecutor:
                 self._hello.put(message)
             elif "arrived" in message:
                 self._window.give_back(message["arrived"])
-            elif (listener := self._listeners.get(message["id"])) is not None:
+            elif (listener := self._listeners.get(message.get("id", 0))) is not None:
                 # Never waits for a slow listener, who may be waiting for us: of a command's output no more than
                 # its cap arrives.
                 listener.put(message)
@@ -87,9 +89,13 @@ class LabExecutor:
 
     def _pump(self, number: int, listener: queue.Queue[Message], command: Command) -> Generator[Output, None, Capture]:
         kept = {"stdout": bytearray(), "stderr": bytearray()}
+        # The lab's own executor ends the command in time; a lab that does not answer any more is given up.
+        deadline = time.monotonic() + command.timeout + SILENT_SECONDS
         while True:
             try:
                 message = self._next(listener)
+                if time.monotonic() > deadline:
+                    raise LabError(f"the lab does not answer any more (step {command.step})")
                 if message is None:
                     yield Output(command.step, "stdout", b"")
                 elif "data" in message:
@@ -101,6 +107,7 @@ class LabExecutor:
                 else:
                     return unpack_capture(message["capture"], bytes(kept["stdout"]), bytes(kept["stderr"]))
             except Interrupted:
+                deadline = min(deadline, time.monotonic() + SILENT_SECONDS)
                 self._send({"id": number, "interrupt": True})
             except GeneratorExit:
                 self._close(number, listener)

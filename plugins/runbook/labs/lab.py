@@ -25,6 +25,8 @@ from runbook.model import Runbook, Scenario
 #: How long a lab may take to come up, and its script to build the scenario, in seconds.
 BOOT_SECONDS = 60.0
 BUILD_SECONDS = 120.0
+#: How much of the end of a log is looked at.
+LOG_BYTES = 8192
 #: What the folders of labs are called, in the folder for temporary files.
 PREFIX = "runbook-lab-"
 #: A folder younger than this is not swept: its lab may just be about to lock it.
@@ -84,25 +86,25 @@ def _boot(scenario: Scenario, folder: str, keyboard: Keyboard | None, cap: int) 
     start = KINDS[scenario.kind].start(scenario, folder, os.path.dirname(os.path.abspath(__file__)))
     ours, theirs = socket.socketpair()
     log = os.path.join(folder, "log")
-    with closing(Launcher()) as launcher, closing(ours):
-        with open(log, "wb") as file, closing(theirs):
+    with closing(Launcher()) as launcher, closing(ours), ExitStack() as stack:
+        # Kept open: when the lab has ended its folder is gone, and the log must still tell why.
+        file = stack.enter_context(open(log, "w+b"))
+        with closing(theirs):
             streams = (theirs.fileno(), theirs.fileno(), file.fileno())
             process = launcher.start(
                 start.program, start.argv, start.environment, streams, seccomp=start.seccomp, remove=folder
             )
         with closing(process):
-            executor = LabExecutor(ours.fileno(), ours.fileno(), keyboard, lambda: _broken(scenario, log), cap)
+            executor = LabExecutor(
+                ours.fileno(), ours.fileno(), keyboard, lambda: _broken(scenario, file.fileno()), cap
+            )
             executor.wait_for_hello(BOOT_SECONDS)
             yield executor
 
 
-def _broken(scenario: Scenario, log: str) -> LabError:
-    try:
-        with open(log, "rb") as file:
-            said = _last(file.read())
-    except OSError:
-        said = "    (its log is gone)"
-    return LabError(f"lab {scenario.id} ({scenario.kind}) broke down; it said last:\n{said}")
+def _broken(scenario: Scenario, log: int) -> LabError:
+    said = os.pread(log, LOG_BYTES, max(0, os.fstat(log).st_size - LOG_BYTES))
+    return LabError(f"lab {scenario.id} ({scenario.kind}) broke down; it said last:\n{_last(said)}")
 
 
 def _last(said: bytes) -> str:

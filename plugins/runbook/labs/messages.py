@@ -98,8 +98,8 @@ class Channel:
                 continue
             self._rest = rest
             _, separator, text = line.rpartition(SEPARATOR)
-            if separator:
-                message: Message = json.loads(text)
+            message = _message(text) if separator else None
+            if message is not None:
                 return message
 
     def _read(self) -> bytes:
@@ -110,6 +110,15 @@ class Channel:
         if self._acknowledges and data:
             self.send({"arrived": len(data)})
         return data
+
+
+def _message(text: bytes) -> Message | None:
+    """What was sent; None for what only looks like it, such as noise that a script wrote to the serial line."""
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) else None
 
 
 def pack(data: bytes) -> str:

@@ -15,10 +15,10 @@ _INTERPRETERS = frozenset(
     (
         *("sh", "bash", "dash", "zsh", "ksh", "mksh", "ash", "fish", "busybox", "python", "pypy", "perl", "ruby"),
         *("node", "php", "lua", "tclsh", "awk", "gawk", "mawk", "nawk", "sed", "su", "runuser", "script"),
-        *("psql", "mysql", "mariadb", "sqlite"),
+        *("psql", "mysql", "mariadb", "sqlite", "flock"),
     )
 )
-_PROGRAM_OPTION = re.compile(r"-[A-Za-z]*[ceEr]|--(?:command|eval|execute|expression|source|run)")
+_PROGRAM_OPTION = re.compile(r"-[A-Za-z]*[ceEr]|--(?:command|eval|execute|expression|source|run|print)")
 
 #: Commands whose first operand is a program, unless an option brings it; and their options that take a word.
 _OPERAND_PROGRAMS = frozenset(["awk", "gawk", "mawk", "nawk", "sed"])
