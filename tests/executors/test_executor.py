@@ -160,7 +160,7 @@ def test_at_its_time_out_a_command_may_clean_up(executor: Executor, mark: str) -
     script = "trap 'echo cleaned up; exit 3' TERM; echo up; while :; do sleep 0.05; done"
     capture = run(executor, sh(mark, script, timeout=TIME_OUT))
     assert (capture.ending, capture.exit_code, capture.stdout) == (Ending.TIMED_OUT, None, b"up\ncleaned up\n")
-    assert f"{TIME_OUT} s" in capture.detail
+    assert f"{TIME_OUT:g} s" in capture.detail
 
 
 def test_a_command_that_ends_in_time_is_not_timed_out(executor: Executor, mark: str) -> None:
