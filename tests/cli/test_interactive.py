@@ -226,3 +226,13 @@ def test_what_was_typed_before_a_question_is_no_answer(base: Base) -> None:
         child.sendline("n")
         rest(child)
     assert not (base.path / "trace").exists()
+
+
+def test_progress_never_wraps(base: Base) -> None:
+    base.runbook("missing", [{"argv": ["no-such-tool"]}, {"argv": ["sleep", "0.3"]}])
+    with terminal(base, "run", "missing") as child:
+        child.setwinsize(40, 50)
+        child.expect(pexpect.EOF)
+        drawn = re.findall(r"\x1b\[2K([^\r\n]*)", child.before or "")
+        assert drawn
+        assert max(map(len, drawn)) < 100

@@ -310,3 +310,56 @@ def test_nothing_is_written_into_the_knowledge_base(base: Base) -> None:
     before = sorted(Path(base.path).rglob("*"))
     base.call("run", "talk")
     assert sorted(Path(base.path).rglob("*")) == before
+
+
+def test_a_log_that_is_standard_output_is_not_replaced(base: Base) -> None:
+    saying(base, "ill")
+    script = f"echo old >log; {' '.join(COMMAND)} run talk --quiet --output /dev/stdout >>log"
+    subprocess.run(["bash", "-c", script], cwd=base.path, env=base.environment(), timeout=60, check=False)
+    text = (base.path / "log").read_text()
+    assert text.startswith("old\n")
+    assert "broken" in text
+
+
+def test_a_long_result_passes_through_a_pipe_that_does_not_block(base: Base) -> None:
+    base.runbook("talk", [{"argv": ["sh", "-c", "yes | head -c 1000000"]}])
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    words = [*COMMAND, "run", "talk", "--format", "json", "--quiet"]
+    with subprocess.Popen(words, cwd=base.path, env=base.environment(), stdout=writer) as process:
+        os.close(writer)
+        with open(reader, "rb") as file:
+            document = json.load(file)
+    assert len(document["captures"][0]["stdout"]) == 1_000_000
+    assert process.returncode == 0
+
+
+def test_a_folder_that_is_gone_is_told(base: Base) -> None:
+    script = f"mkdir gone; cd gone; rmdir ../gone; {' '.join(COMMAND)} run lvm-inspect"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=base.path,
+        env=base.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "the current folder is gone" in done.stderr
+    assert done.returncode == 64
+
+
+def test_a_defect_of_ours_is_no_warning_to_a_scheduler(base: Base) -> None:
+    saying(base, "well")
+    base.call("run", "talk", "--format", "json", "--output", "saved.json")
+    document = json.loads((base.path / "saved.json").read_text())
+    (base.path / "saved.json").write_text(json.dumps({**document, "started": "9999-12-31T23:59:59.999999Z"}))
+    assert base.call("run", "talk", "--replay", "saved.json").returncode in (0, 3)
+
+
+def test_a_replay_of_an_interrupted_run_was_not_interrupted(base: Base) -> None:
+    saying(base, "ill")
+    base.call("run", "talk", "--format", "json", "--output", "saved.json")
+    text = (base.path / "saved.json").read_text().replace('"ending": "exited"', '"ending": "interrupted"')
+    (base.path / "saved.json").write_text(text.replace('"exit_code": 0', '"exit_code": null'))
+    assert base.call("run", "talk", "--replay", "saved.json").returncode == 2

@@ -15,7 +15,7 @@ import pytest
 
 from runbook.errors import LabError
 from runbook.executors.executor import Executor
-from runbook.labs import lab
+from runbook.labs import connection, lab
 from runbook.labs.lab import open_lab
 from runbook.loader.definition import load
 from runbook.model import Capture, Command, Ending
@@ -183,3 +183,24 @@ def test_the_folder_of_a_lab_that_was_killed_with_its_launcher_is_swept_by_the_n
     os.utime(left, (0, 0))
     lab._sweep(str(tmp_path))
     assert (left.exists(), young.exists()) == (False, True)
+
+
+def test_noise_on_the_line_of_a_kernel_lab_is_passed_over(base: Base) -> None:
+    script = r"printf '\036garbage\n\036[1]\n\036{\"id\": \"x\"}\n' >/dev/ttyS0"
+    with opened(base, script, "kernel") as executor:
+        assert execute(executor, "echo", "here").stdout == b"here\n"
+
+
+def test_a_lab_that_falls_silent_is_given_up(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(connection, "CLOSE_SECONDS", 0.5)
+    stop = "for p in /proc/[0-9]*; do grep -qa labs.agent $p/cmdline && kill -STOP ${p#/proc/}; done; sleep 60"
+    with opened(base, "", "namespace") as executor, pytest.raises(LabError, match="does not answer any more"):
+        execute(executor, "sh", "-c", stop, timeout=0.5)
+
+
+def test_of_what_a_script_says_without_end_the_last_is_told(base: Base) -> None:
+    said = r"exited 4; it said last:\n(    y\n)+    the end"
+    script = "yes | head -c 200000000; echo the end; exit 4\n"
+    with pytest.raises(LabError, match=said), opened(base, script, "namespace"):
+        pass
