@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from runbook.errors import UsageError
-from runbook.loader.heading import Heading, read_heading
 from runbook.values import nearest, shorten
 
 if TYPE_CHECKING:
+    from runbook.loader.heading import Heading
     from runbook.model import Runbook
 
 #: Who may put runbooks anywhere.
@@ -34,6 +34,9 @@ class Entry(NamedTuple):
 
     def heading(self) -> Heading:
         """Read only what the definition says of itself, for a list; raises DefinitionError."""
+        # Only here: a run starts its launcher before it waits for the YAML parser to be imported.
+        from runbook.loader.heading import read_heading
+
         return read_heading(self.folder)
 
 
