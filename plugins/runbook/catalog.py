@@ -65,8 +65,13 @@ def strangers(start: str) -> list[str]:
 
     Runbooks are code, and whoever may write into a folder above this one could have it run by the next who passes.
     """
-    found = [os.path.join(folder, FOLDER) for folder in _upwards(start)]
-    return [root for root in found if _folders(root) and os.path.realpath(root) != _bundled() and not _is_ours(root)]
+    return [root for root, _ in _around(start) if not _is_ours(root)]
+
+
+def _around(start: str) -> list[tuple[str, str]]:
+    """Every folder here or above that holds runbooks, whose they may be, and where it is; not the package's own."""
+    found = [(os.path.join(folder, FOLDER), folder) for folder in _upwards(start)]
+    return [(root, folder) for root, folder in found if _folders(root) and os.path.realpath(root) != _bundled()]
 
 
 def _is_ours(root: str) -> bool:
@@ -90,10 +95,8 @@ def _upwards(start: str) -> Iterator[str]:
 
 def roots(start: str) -> list[tuple[str, str]]:
     """The folders that hold runbooks of ours, nearest first, each with the words for where it is."""
-    bundled = _bundled()
-    found = [(os.path.join(folder, FOLDER), folder) for folder in _upwards(start)]
-    mine = [(root, folder) for root, folder in found if _folders(root) and os.path.realpath(root) != bundled]
-    return [*((root, folder) for root, folder in mine if _is_ours(root)), (bundled, "bundled")]
+    ours = [(root, folder) for root, folder in _around(start) if _is_ours(root)]
+    return [*ours, (_bundled(), "bundled")]
 
 
 def _bundled() -> str:
