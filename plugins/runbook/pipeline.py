@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 
-from runbook.executors.executor import Executor
+from runbook.executors.executor import Executor, finish
 from runbook.executors.keyboard import Keyboard
 from runbook.executors.replay import ReplayExecutor
 from runbook.executors.schedule import Brake, Ended, Event, Started, run_commands
@@ -107,19 +107,9 @@ def replay(
     values = resolve(runbook, given or {}, {**unsaid, **parameters})
     plan = Plan(runbook, values, make_plan(runbook, values, {}).commands)
     executor = ReplayExecutor(captures, host)
-    answered = tuple(_answer(executor, command) for command in plan.commands)
+    answered = tuple(finish(executor.execute(command)) for command in plan.commands)
     seconds = sum(capture.seconds for capture in answered)
     return _judge(plan, answered, load_helper(runbook.folder), host, source, started, seconds)
-
-
-def _answer(executor: Executor, command: Command) -> Capture:
-    steps = executor.execute(command)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            capture: Capture = end.value
-            return capture
 
 
 def _judge(

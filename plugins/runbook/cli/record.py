@@ -14,9 +14,10 @@ from runbook.cli.options import ask, chosen_lab, current_folder, given_values, l
 from runbook.cli.signals import Terminated, interrupts
 from runbook.errors import ExecutionError, UsageError
 from runbook.escaping import safe
+from runbook.executors.executor import finish
 from runbook.executors.process import ProcessExecutor
 from runbook.loader.sample import SAMPLE_BYTES
-from runbook.model import Capture, Command, Ending, Run
+from runbook.model import Command, Ending, Run
 from runbook.pipeline import prepare, prepare_for_lab
 from runbook.planner import environment
 from runbook.values import NAME
@@ -109,11 +110,6 @@ def _tools(run: Run) -> dict[str, str]:
         return {}
     argv = ("dpkg-query", "-W", "-f", "${Package}=${Version}\\n", *sorted(names))
     with ProcessExecutor() as executor:
-        steps = executor.execute(Command("tools", "tools", argv, environment(False, {})))
-        try:
-            while True:
-                next(steps)
-        except StopIteration as end:
-            capture: Capture = end.value
+        capture = finish(executor.execute(Command("tools", "tools", argv, environment(False, {}))))
     lines = capture.stdout.decode("utf-8", "replace").splitlines()
     return {name: version for name, _, version in (line.partition("=") for line in lines) if version}

@@ -36,3 +36,13 @@ class Executor(Protocol):
     def host(self) -> Host: ...
 
     def close(self) -> None: ...
+
+
+def finish(steps: Generator[Output, None, Capture]) -> Capture:
+    """The Capture of a command whose live output nobody watches."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            capture: Capture = end.value
+            return capture
