@@ -479,7 +479,7 @@ def test_a_sample_says_of_its_host_what_it_knows(runbook: Runbook) -> None:
     sample, _ = sample_of(a_run(runbook), "case", "A case", {})
     found = of_sample(sample)
     assert found.host == Host("", "6.1.0", "Debian GNU/Linux 12", "")
-    assert (found.source, found.started) == (Source("sample", "case"), 1789948800.0)
+    assert (found.source, found.started) == (Source("sample", "case", "on a host"), 1789948800.0)
 
 
 def test_a_runbook_without_samples_has_none(runbook: Runbook) -> None:

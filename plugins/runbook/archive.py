@@ -109,6 +109,11 @@ def sample_paths(folder: str) -> list[str]:
     return [os.path.join(samples, name) for name in names if name.endswith(".yaml")]
 
 
+def case_name(path: str) -> str:
+    """What the sample in this file is called."""
+    return os.path.splitext(os.path.basename(path))[0]
+
+
 def load_samples(runbook: Runbook) -> Iterator[Sample]:
     """Every sample of a runbook; raises DefinitionError at the first that cannot be used."""
     for path in sample_paths(runbook.folder):
@@ -119,9 +124,18 @@ def of_sample(sample: Sample) -> Recording:
     """What a sample recorded; its host is known only as far as the sample says."""
     said = {key: str(value) for key, value in sample.source.items()}
     host = Host(said.get("host", ""), said.get("kernel", ""), said.get("os", ""), said.get("arch", ""))
-    return Recording(
-        sample.captures, sample.parameters, host, Source("sample", sample.name), _date(said.get("date", ""))
-    )
+    tools = sample.source.get("tools")
+    versions = tools.items() if isinstance(tools, Mapping) else ()
+    source = Source("sample", sample.name, _origin(said), tuple((str(name), str(text)) for name, text in versions))
+    return Recording(sample.captures, sample.parameters, host, source, _date(said.get("date", "")))
+
+
+def _origin(said: Mapping[str, str]) -> str:
+    """How a sample came to be, in words that follow "recorded"."""
+    edited = " and edited" if said.get("edit") else ""
+    if said.get("kind") == "lab":
+        return f"in lab {said['name']}{edited}" if said.get("name") else f"in a lab{edited}"
+    return f"on a host{edited}" if said.get("kind") == "host" else f"elsewhere{edited}"
 
 
 def _date(text: str) -> float:
@@ -237,6 +251,13 @@ def sample_of(run: Run, case: str, title: str, tools: Mapping[str, str]) -> tupl
     }
     findings = {finding.code: finding.verdict for finding in reversed(run.findings)}
     return Sample(case, title, source, parameters, captures, findings), redactor.replaced
+
+
+def redacted(recorded: Recording, redactor: Redactor) -> Recording:
+    """The recording with tokens for what identifies a host or a person."""
+    host = replace(recorded.host, name=_redacted_text(recorded.host.name, redactor))
+    captures = tuple(_redacted(capture, redactor) for capture in recorded.captures)
+    return replace(recorded, host=host, captures=captures)
 
 
 def _redacted(capture: Capture, redactor: Redactor) -> Capture:

@@ -143,6 +143,14 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Symptom:
+    """What a person in trouble says, and the codes of the findings that it may turn out to be."""
+
+    says: str
+    means: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Runbook:
     """A definition as it stands on disk; `digest` is the SHA-256 of definition and helper in hexadecimal.
 
@@ -160,6 +168,7 @@ class Runbook:
     steps: tuple[Step, ...] = ()
     labs: tuple[Scenario, ...] = ()
     findings: tuple[tuple[str, str], ...] = ()
+    symptoms: tuple[Symptom, ...] = ()
     packages: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     references: tuple[Reference, ...] = ()
 
@@ -265,10 +274,15 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where captures come from: `live`, `sample`, `lab` or `replay`, and which one."""
+    """Where captures come from: `live`, `sample`, `lab` or `replay`, and which one.
+
+    Of a sample also how it came to be, in words that follow "recorded", and the versions of the packages there.
+    """
 
     kind: str
     name: str = ""
+    origin: str = ""
+    tools: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

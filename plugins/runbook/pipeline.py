@@ -18,7 +18,18 @@ from runbook.model import Capture, Command, Host, Output, Plan, Run, Runbook, Sc
 from runbook.planner import plan as make_plan
 from runbook.resolver import resolve
 
-__all__ = ["Brake", "Ended", "Event", "Started", "perform", "perform_in_lab", "prepare", "prepare_for_lab", "replay"]
+__all__ = [
+    "Brake",
+    "Ended",
+    "Event",
+    "Started",
+    "gather",
+    "perform",
+    "perform_in_lab",
+    "prepare",
+    "prepare_for_lab",
+    "replay",
+]
 
 #: What happens while commands run, and at the end their captures.
 Steps = Generator[Event, None, tuple[Capture, ...]]
@@ -45,6 +56,19 @@ def perform(
     """
     helper = load_helper(plan.runbook.folder)
     started, clock = time.time(), time.monotonic()
+    captures = yield from gather(plan, executor, approve=approve, brake=brake, timeout=timeout)
+    return _judge(plan, captures, helper, executor.host(), source, started, time.monotonic() - clock)
+
+
+def gather(
+    plan: Plan,
+    executor: Executor,
+    *,
+    approve: Callable[[Command], bool] = lambda command: False,
+    brake: Brake | None = None,
+    timeout: float | None = None,
+) -> Steps:
+    """Run the commands of a plan and give back their captures, without any secret; no helper looks at them."""
     steps = run_commands(
         plan.commands,
         executor,
@@ -53,8 +77,7 @@ def perform(
         brake=brake or Brake(),
         timeout=timeout,
     )
-    captures = yield from _masked(steps, plan.secrets) if plan.secrets else steps
-    return _judge(plan, captures, helper, executor.host(), source, started, time.monotonic() - clock)
+    return (yield from _masked(steps, plan.secrets) if plan.secrets else steps)
 
 
 #: Whose configuration commands read in a lab, where everybody is root.

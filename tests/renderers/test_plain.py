@@ -88,6 +88,8 @@ def test_a_duration_for_people(seconds: float, text: str) -> None:
         (Source("lab", "broken"), HOST, "lab broken · Debian GNU/Linux 12 (bookworm), Linux 6.1.0-13-amd64 · "),
         (Source("sample", "laptop"), Host("", "6.1.0", "", ""), "recorded sample laptop · Linux 6.1.0 · "),
         (Source("sample", "laptop"), Host("", "", "", ""), "recorded sample laptop · "),
+        (Source("sample", "full", "in lab full"), Host("", "6.1.0", "", ""), "recorded in lab full · Linux 6.1.0 · "),
+        (Source("sample", "old", "in lab full and edited"), HOST, "recorded in lab full and edited, sample old · Deb"),
         (Source("replay", "run.json"), HOST, "replay of run.json, recorded on db1 · Debian"),
         (Source("replay", "run.json"), Host("", "", "", ""), "replay of run.json · "),
     ],

@@ -6,17 +6,15 @@ import argparse
 import os
 from collections.abc import Iterator
 
-from runbook.archive import sample_paths
+from runbook.archive import case_name, sample_paths
 from runbook.catalog import Entry, entries, roots
 from runbook.cli.options import chosen_entries, current_folder, name_argument
 from runbook.errors import DefinitionError, Problem
 from runbook.escaping import safe
 from runbook.helpers.lint import lint
-from runbook.loader.documents import Mapping, Node, Sequence
 from runbook.loader.note import Fence, fences
 from runbook.loader.sample import load_sample
 from runbook.model import Runbook, Sample, Verdict
-from runbook.values import nearest
 
 EXAMPLES = """examples:
   runbook check
@@ -95,29 +93,16 @@ def _note(path: str, known: list[Entry]) -> Iterator[Problem]:
     by_name = {entry.name: entry for entry in known}
     try:
         for fence in fences(path):
-            if fence.root is not None:
-                _check_names(fence, fence.root, by_name)
+            if fence.check_name(by_name):
+                yield from _content(fence, by_name[fence.name.replace("_", "-")])
             yield from fence.report.problems
     except DefinitionError as error:
         yield from error.problems
 
 
-def _check_names(fence: Fence, root: Mapping, known: dict[str, Entry]) -> None:
-    entry = known.get(fence.name.replace("_", "-"))
-    if entry is None:
-        cure = nearest(fence.name, known) or "`runbook list` shows the runbooks that there are"
-        fence.report.add(_value(root, "name"), f"there is no runbook `{fence.name}`", cure)
-        return
-    cases = [os.path.splitext(os.path.basename(sample))[0] for sample in sample_paths(entry.folder)]
-    for node, case in zip(_items(_value(root, "samples")), fence.samples, strict=False):
-        if case not in cases:
-            cure = nearest(case, cases) or f"it has {', '.join(cases) or 'none'}"
-            fence.report.add(node, f"{entry.name} has no sample `{case}`", cure)
-
-
-def _value(root: Mapping, key: str) -> Node:
-    return next((value for name, value in root.entries if name.text == key), root)
-
-
-def _items(node: Node) -> tuple[Node, ...]:
-    return node.items if isinstance(node, Sequence) else ()
+def _content(fence: Fence, entry: Entry) -> Iterator[Problem]:
+    try:
+        fence.check_content(entry.load(), [case_name(path) for path in sample_paths(entry.folder)])
+    except DefinitionError as error:
+        # A runbook that is not of this knowledge base is not told otherwise.
+        yield from error.problems

@@ -57,6 +57,10 @@ def _lines(runbook: Runbook) -> Iterator[str]:
         yield from ("", "findings")
         for code, text in runbook.findings:
             yield from wrap(f"{code}: {text}", "      ", "  ")
+    if runbook.symptoms:
+        yield from ("", "for whoever says")
+        for symptom in runbook.symptoms:
+            yield from wrap(f"{symptom.says} ({', '.join(symptom.means)})", "      ", "  ")
     if runbook.labs:
         yield from ("", "labs (--lab NAME)")
         yield from (f"  {lab.id} ({lab.kind}): {lab.title}" for lab in runbook.labs)

@@ -12,7 +12,7 @@ from runbook.loader.documents import DEFINITION_BYTES, Report, parse, read
 from runbook.loader.heading import FILE
 from runbook.loader.rules import check
 from runbook.loader.shapes import Boolean, Choice, Duration, Field, ListOf, MapOf, OneOf, Record, Size, Text, Word
-from runbook.model import Effect, Needs, Parameter, Reference, Runbook, Scenario, Step, Value, Verdict, When
+from runbook.model import Effect, Needs, Parameter, Reference, Runbook, Scenario, Step, Symptom, Value, Verdict, When
 from runbook.values import CAPABILITIES, NAME, TYPES, parse_value
 
 DISTRIBUTIONS = ("debian", "fedora", "arch")
@@ -105,6 +105,14 @@ REFERENCE = Record(
     },
 )
 
+SYMPTOM = Record(
+    "a symptom",
+    {
+        "says": Field(_PROSE, "What a person in trouble would say.", required=True),
+        "means": Field(ListOf(_ID, at_least=1), "The codes of the findings it may turn out to be.", required=True),
+    },
+)
+
 RUNBOOK = Record(
     "a runbook",
     {
@@ -115,6 +123,7 @@ RUNBOOK = Record(
         "steps": Field(ListOf(STEP, at_least=1), "The commands it runs.", required=True),
         "labs": Field(ListOf(LAB), "Systems, healthy or broken on purpose, that it can be tried on."),
         "findings": Field(MapOf(_PROSE, *KEBAB), "Every code its helper can give, with one sentence."),
+        "symptoms": Field(ListOf(SYMPTOM), "What people say who need this runbook, for the index by symptom."),
         "packages": Field(MapOf(OneOf((Text(), PACKAGES))), "The package that brings a command."),
         "references": Field(ListOf(REFERENCE), "Where its statements can be looked up."),
     },
@@ -178,6 +187,7 @@ def _runbook(name: str, folder: str, digest: str, found: dict[str, Any]) -> Runb
         steps=tuple(_step(step) for step in found["steps"]),
         labs=tuple(_lab(lab) for lab in found.get("labs", ())),
         findings=tuple(found.get("findings", {}).items()),
+        symptoms=tuple(Symptom(**symptom) for symptom in found.get("symptoms", ())),
         packages=tuple((command, _packages(names)) for command, names in found.get("packages", {}).items()),
         references=tuple(Reference(**reference) for reference in found.get("references", ())),
     )

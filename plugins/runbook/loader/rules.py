@@ -34,6 +34,9 @@ def check(root: Node, folder: str, report: Report) -> None:
         _check_script(_get(lab, "script"), folder, report)
         _check_machine(lab, report)
         _check_codes(_get(lab, "expect"), findings, report)
+    for symptom in _items(_get(root, "symptoms")):
+        for code in _items(_get(symptom, "means")):
+            _check_code(code, findings, report)
 
 
 def _get(node: Node | None, key: str) -> Node | None:
@@ -257,10 +260,11 @@ def _check_machine(lab: Node, report: Report) -> None:
 
 
 def _check_codes(expect: Node | None, findings: Node | None, report: Report) -> None:
-    """The codes that a lab expects are the helper's or the engine's."""
-    if not isinstance(expect, Mapping) or not isinstance(findings, Mapping):
-        return
-    known = [code.text for code, _ in findings.entries]
-    for code, _ in expect.entries:
-        if code.text not in ENGINE_CODES:
-            _check_known(code, "finding", known, report)
+    for code, _ in expect.entries if isinstance(expect, Mapping) else ():
+        _check_code(code, findings, report)
+
+
+def _check_code(code: Node, findings: Node | None, report: Report) -> None:
+    """A code is the helper's or the engine's."""
+    if isinstance(findings, Mapping) and _text(code) not in ENGINE_CODES:
+        _check_known(code, "finding", [known.text for known, _ in findings.entries], report)

@@ -7,13 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from runbook.escaping import safe
 from runbook.model import Finding, Reference, Run
-from runbook.renderers.plain import SIGNS, duration, one_line, provenance, quote
+from runbook.renderers.plain import CODE, SIGNS, URL, advice_parts, duration, ended, one_line, provenance, quote
 from runbook.renderers.renderer import WIDTH
-
-#: A code span that no other back-tick touches; only such a one is surely read as one.
-_CODE = re.compile(r"(?<!`)(`[^`]+`)(?!`)")
-#: What may stand between `(<` and `>)` of a link.
-_URL = re.compile(r"https?://[^\s<>\\`]+")
 
 
 def render(runs: Sequence[Run], *, colour: bool = False, width: int = WIDTH) -> Iterator[str]:
@@ -34,8 +29,7 @@ def _lines(run: Run) -> Iterator[str]:
         yield from _finding(run, finding)
     yield from ("", "| step | ended | seconds |", "| --- | --- | --- |")
     for capture in run.captures:
-        how = f"{capture.ending} {capture.exit_code}" if capture.exit_code is not None else str(capture.ending)
-        yield f"| `{capture.step}` | {how} | {capture.seconds:.3f} |"
+        yield f"| `{capture.step}` | {ended(capture)} | {capture.seconds:.3f} |"
 
 
 def _finding(run: Run, finding: Finding) -> Iterator[str]:
@@ -56,29 +50,20 @@ def _finding(run: Run, finding: Finding) -> Iterator[str]:
 
 
 def _link(reference: Reference) -> str:
-    if _URL.fullmatch(reference.url):
+    if URL.fullmatch(reference.url):
         return f"[{inline(reference.title)}](<{reference.url}>)"
     return inline(f"{reference.title} {reference.url}")
 
 
 def _advice(advice: str) -> Iterator[str]:
     """Sentences as paragraphs, runs of command lines as fences."""
-    commands: list[str] = []
-    for line in advice.split("\n"):
-        if line.startswith("    "):
-            commands.append(line.strip())
-            continue
-        if commands:
-            yield from ("", *fenced("\n".join(commands), "sh"), "")
-            commands = []
-        yield inline(line)
-    if commands:
-        yield from ("", *fenced("\n".join(commands), "sh"))
+    for is_command, lines in advice_parts(advice):
+        yield from ("", *fenced("\n".join(lines), "sh"), "") if is_command else map(inline, lines)
 
 
 def inline(text: str) -> str:
     """One line that Markdown takes as text: its signs escaped, but `code` in back-ticks kept."""
-    parts = _CODE.split(one_line(text))
+    parts = CODE.split(one_line(text))
     line = "".join(part if index % 2 else _escaped(part) for index, part in enumerate(parts))
     # At the beginning of a line these make a list, a rule or a heading.
     return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", line)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 
 from runbook.escaping import escape, safe
-from runbook.model import Capture, Evidence, Run, Verdict
+from runbook.model import Capture, Ending, Evidence, Run, Source, Verdict
 
 #: One sign a verdict, so that colour is never the only thing that tells them apart.
 SIGNS = {Verdict.OK: "✓", Verdict.UNKNOWN: "?", Verdict.WARNING: "!", Verdict.CRITICAL: "✗"}
 #: More evidence lines than this are folded, and a longer line is cut: some tools print all they know on one.
 SHOWN_LINES = 6
 SHOWN_CHARACTERS = 400
+#: A code span that no other back-tick touches; only such a one is surely read as one.
+CODE = re.compile(r"(?<!`)(`[^`]+`)(?!`)")
+#: An address that may become a link.
+URL = re.compile(r"https?://[^\s<>\\`]+")
 
 
 def one_line(text: str) -> str:
@@ -49,6 +56,17 @@ def _shown(line: bytes) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
 
 
+def ended(capture: Capture) -> str:
+    """How a command ended, in words: `exited 0`, `timed-out`."""
+    return f"exited {capture.exit_code}" if capture.ending is Ending.EXITED else str(capture.ending)
+
+
+def advice_parts(advice: str) -> Iterator[tuple[bool, list[str]]]:
+    """What to do, in order: (False, sentences) and (True, commands to copy)."""
+    for is_command, lines in groupby(advice.split("\n"), lambda line: line.startswith("    ")):
+        yield is_command, [line.strip() if is_command else line for line in lines]
+
+
 def duration(seconds: float) -> str:
     """A duration as a person says it: `0.04 s`, `2 min 05 s`."""
     if seconds < 60:
@@ -59,17 +77,39 @@ def duration(seconds: float) -> str:
 
 def provenance(run: Run) -> str:
     """Where and when this comes from, so that a recording is never mistaken for the reader's own host."""
-    place = {
+    return one_line(" · ".join(part for part in (_place(run), system(run), moment(run)) if part))
+
+
+def _place(run: Run) -> str:
+    return {
         "live": f"this host, {run.host.name}",
         "lab": f"lab {run.source.name}",
-        "sample": f"recorded sample {run.source.name}",
+        "sample": recorded(run.source),
         "replay": f"replay of {run.source.name}" + (f", recorded on {run.host.name}" if run.host.name else ""),
     }[run.source.kind]
-    system = ", ".join(part for part in (run.host.os, run.host.kernel and f"Linux {run.host.kernel}") if part)
-    return one_line(" · ".join(part for part in (place, system, _when(run)) if part))
 
 
-def _when(run: Run) -> str:
-    """A sample knows the day and no more."""
+def system(run: Run) -> str:
+    """What the commands ran on, as far as it is known: operating system, kernel, and the tool that matters most."""
+    parts = (run.host.os, run.host.kernel and f"Linux {run.host.kernel}", _tool(run))
+    return ", ".join(part for part in parts if part)
+
+
+def recorded(source: Source) -> str:
+    """`recorded in lab thin-pool-full`; the sample's own name where it has another."""
+    if source.origin.endswith(f" lab {source.name}"):
+        return f"recorded {source.origin}"
+    return f"recorded {source.origin}, sample {source.name}" if source.origin else f"recorded sample {source.name}"
+
+
+def _tool(run: Run) -> str:
+    """The package that the runbook's first command comes from, and its version there."""
+    first = next((step.argv[0] for step in run.plan.runbook.steps), "")
+    names = {name for _, name in dict(run.plan.runbook.packages).get(first, ())}
+    return next((f"{name} {version}" for name, version in run.source.tools if name in names), "")
+
+
+def moment(run: Run) -> str:
+    """When it began, in UTC; a sample knows the day and no more, and of some runs nothing is known."""
     form = "%Y-%m-%d" if run.source.kind == "sample" else "%Y-%m-%d %H:%M UTC"
     return datetime.fromtimestamp(run.started, UTC).strftime(form) if run.started else ""

@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from runbook.escaping import escape, safe
-from runbook.model import Capture, Ending, Finding, Run, Verdict
-from runbook.renderers.plain import SIGNS, duration, one_line, provenance, quote
+from runbook.model import Ending, Finding, Run, Verdict
+from runbook.renderers.plain import SIGNS, duration, ended, one_line, provenance, quote
 from runbook.renderers.renderer import WIDTH
 
 #: SGR parameters (ECMA-48); the verdict's word and sign say the same without colour.
@@ -93,8 +93,8 @@ class _Page:
         odd = [capture for capture in captures if not capture.succeeded and capture.ending is not Ending.SKIPPED]
         fine = sum(capture.succeeded for capture in captures)
         words = [f"{fine} of {len(captures) - skipped} steps exited 0"]
-        for ended in dict.fromkeys(map(_ended, odd)):
-            words.append(f"{', '.join(capture.step for capture in odd if _ended(capture) == ended)} {ended}")
+        for how in dict.fromkeys(map(ended, odd)):
+            words.append(f"{', '.join(capture.step for capture in odd if ended(capture) == how)} {how}")
         if skipped:
             words.append(f"{skipped} skipped")
         yield from (self._dim(line) for line in wrap(" · ".join(words), "  ", "", width=self._width))
@@ -119,10 +119,6 @@ class _Page:
 
     def _dim(self, text: str) -> str:
         return self._paint(text, "2")
-
-
-def _ended(capture: Capture) -> str:
-    return f"exited {capture.exit_code}" if capture.ending is Ending.EXITED else str(capture.ending)
 
 
 def wrap(text: str, indent: str, first: str | None = None, width: int = WIDTH) -> list[str]:
