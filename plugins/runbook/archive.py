@@ -230,6 +230,45 @@ def _moment(text: str | None) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).timestamp()
 
 
+#: Where a runbook's folder says that its labs passed.
+PASSED = os.path.join("labs", "passed.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """That every lab of a runbook gave what it must: on which day (ISO 8601), of which digest, on which releases."""
+
+    date: str
+    digest: str
+    os: str
+    kernel: str
+    tools: Mapping[str, str]
+
+
+def save_passed(runbook: Runbook, passed: Passed) -> str:
+    """Write it into the runbook's folder; gives the path. Raises ExecutionError."""
+    path = os.path.join(runbook.folder, PASSED)
+    said = {"date": passed.date, "digest": passed.digest, "os": passed.os, "kernel": passed.kernel}
+    save(path, [json.dumps({**said, "tools": dict(passed.tools)}, indent=2, ensure_ascii=False), "\n"])
+    return path
+
+
+def load_passed(runbook: Runbook) -> Passed | None:
+    """What the runbook's folder says, if anything; raises UsageError when it makes no sense."""
+    path = os.path.join(runbook.folder, PASSED)
+    try:
+        with open(path, encoding="utf-8") as file:
+            said = json.load(file)
+        date, digest, system, kernel = (_field(said, name, str) for name in ("date", "digest", "os", "kernel"))
+        tools = {str(name): str(version) for name, version in _field(said, "tools", dict).items()}
+        return Passed(date, digest, system, kernel, tools)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        cure = f"write it again: runbook test {runbook.name} --labs --keep"
+        raise UsageError(f"{path}: cannot be used: {error}\n    {cure}") from error
+
+
 def sample_of(run: Run, case: str, title: str, tools: Mapping[str, str]) -> tuple[Sample, list[tuple[str, str]]]:
     """The run as a sample, redacted, and what was redacted as (before, after) pairs."""
     in_lab = run.source.kind == "lab"

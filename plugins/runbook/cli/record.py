@@ -17,7 +17,7 @@ from runbook.escaping import safe
 from runbook.executors.executor import finish
 from runbook.executors.process import ProcessExecutor
 from runbook.loader.sample import SAMPLE_BYTES
-from runbook.model import Command, Ending, Run
+from runbook.model import Command, Ending, Run, Runbook
 from runbook.pipeline import prepare, prepare_for_lab
 from runbook.planner import environment
 from runbook.values import NAME
@@ -76,7 +76,7 @@ def _write(arguments: argparse.Namespace, run: Run, path: str) -> int:
     if any(capture.ending is Ending.INTERRUPTED for capture in run.captures):
         print("interrupted, so nothing was written", file=sys.stderr)
         return 130
-    sample, replaced = sample_of(run, arguments.case, _title(run), _tools(run))
+    sample, replaced = sample_of(run, arguments.case, _title(run), installed_versions(run.plan.runbook))
     for before, after in replaced:
         print(safe(f"  {before}  →  {after}"), file=sys.stderr)
     print(f"{len(replaced)} names and numbers replaced; {_summary(run)}", file=sys.stderr)
@@ -103,9 +103,9 @@ def _summary(run: Run) -> str:
     return "findings: " + ", ".join(f"{finding.code} {finding.verdict}" for finding in run.findings)
 
 
-def _tools(run: Run) -> dict[str, str]:
+def installed_versions(runbook: Runbook) -> dict[str, str]:
     """The versions of the packages that brought the commands, where dpkg knows them."""
-    names = {dict(packages).get("debian", "") for _, packages in run.plan.runbook.packages} - {""}
+    names = {dict(packages).get("debian", "") for _, packages in runbook.packages} - {""}
     if not names:
         return {}
     argv = ("dpkg-query", "-W", "-f", "${Package}=${Version}\\n", *sorted(names))

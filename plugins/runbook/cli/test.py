@@ -8,19 +8,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from runbook.archive import load_samples, of_sample
+from runbook.archive import Passed, load_samples, of_sample, save_passed
 from runbook.cli.drive import drive
 from runbook.cli.options import chosen_entries, name_argument
+from runbook.cli.record import installed_versions
 from runbook.cli.signals import Interrupts, Terminated, interrupts
-from runbook.errors import ExecutionError
+from runbook.errors import ExecutionError, UsageError
 from runbook.escaping import safe
 from runbook.model import Run, Runbook, Sample, Scenario, Verdict
 from runbook.pipeline import prepare_for_lab, replay
-from runbook.renderers.json import document
+from runbook.renderers.json import document, timestamp
 
 EXAMPLES = """examples:
   runbook test
   runbook test lvm-inspect --labs
+  runbook test lvm-inspect --labs --keep
 
 exit status: 0 all as expected, 2 something is not, 3 a lab could not be run"""
 
@@ -28,9 +30,16 @@ exit status: 0 all as expected, 2 something is not, 3 a lab could not be run"""
 def arguments(parser: argparse.ArgumentParser) -> None:
     name_argument(parser, "*")
     parser.add_argument("--labs", action="store_true", help="also run every lab, live")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="when all labs of a runbook pass, write down when and on what: labs/passed.json",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.keep and not arguments.labs:
+        raise UsageError("--keep writes down that the labs passed\n    say --labs as well")
     runbooks = [entry.load() for entry in chosen_entries(arguments.names)]
     tally = _Tally()
     try:
@@ -38,8 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
             for runbook in runbooks:
                 for sample in load_samples(runbook):
                     tally.judge(f"{runbook.name} sample {sample.name}", partial(_sample, runbook, sample))
-                for scenario in runbook.labs if arguments.labs else ():
-                    tally.judge(f"{runbook.name} lab {scenario.id}", partial(_lab, runbook, scenario, pressed))
+                if arguments.labs:
+                    _labs(runbook, tally, pressed, arguments.keep)
     except Terminated as stop:
         return stop.exit_code
     return tally.finish()
@@ -51,20 +60,22 @@ class _Tally:
     def __init__(self) -> None:
         self._passed = self._failed = self._broken = 0
 
-    def judge(self, what: str, find_problems: Callable[[], Iterator[str]]) -> None:
+    def judge(self, what: str, find_problems: Callable[[], Iterator[str]]) -> bool:
+        """Whether it held."""
         started = time.monotonic()
         try:
             problems = list(find_problems())
         except ExecutionError as error:
             self._broken += 1
             print(safe(f"BROKEN  {what}\n        {error}"), flush=True)
-            return
+            return False
         seconds = time.monotonic() - started
         self._passed += not problems
         self._failed += bool(problems)
         print(safe(f"{'FAILED' if problems else 'ok':6}  {what} ({seconds:.2f} s)"), flush=True)
         for problem in problems:
             print(safe(f"        {problem}"), flush=True)
+        return not problems
 
     def finish(self) -> int:
         broken = f", {self._broken} could not be run" if self._broken else ""
@@ -82,9 +93,23 @@ def _sample(runbook: Runbook, sample: Sample) -> Iterator[str]:
         yield from _fact_differences(sample.facts, document(found)["facts"], "facts")
 
 
-def _lab(runbook: Runbook, scenario: Scenario, pressed: Interrupts) -> Iterator[str]:
+def _labs(runbook: Runbook, tally: _Tally, pressed: Interrupts, keep: bool) -> None:
+    runs: list[Run] = []
+    held = [
+        tally.judge(f"{runbook.name} lab {scenario.id}", partial(_lab, runbook, scenario, pressed, runs))
+        for scenario in runbook.labs
+    ]
+    if keep and runs and all(held):
+        last = runs[-1]
+        tools = installed_versions(runbook)
+        passed = Passed(timestamp(last.started)[:10], runbook.digest, last.host.os, last.host.kernel, tools)
+        print(save_passed(runbook, passed))
+
+
+def _lab(runbook: Runbook, scenario: Scenario, pressed: Interrupts, runs: list[Run]) -> Iterator[str]:
     quiet = argparse.Namespace(lab=scenario.id, quiet=True, timeout=None, yes=False)
-    yield from differences(dict(scenario.expect), drive(quiet, prepare_for_lab(runbook, {}), pressed))
+    runs.append(drive(quiet, prepare_for_lab(runbook, {}), pressed))
+    yield from differences(dict(scenario.expect), runs[-1])
 
 
 def differences(expected: Mapping[str, Verdict], run: Run) -> Iterator[str]:

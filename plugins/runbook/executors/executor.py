@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from runbook.model import Capture, Command, Host, Output
+
+Result = TypeVar("Result")
 
 #: The longest silence of `execute`, in seconds: it yields an empty `Output` at least this often, so that whoever
 #: drives it can show the time, or close it, without waiting for the command to speak.
@@ -38,11 +40,11 @@ class Executor(Protocol):
     def close(self) -> None: ...
 
 
-def finish(steps: Generator[Output, None, Capture]) -> Capture:
-    """The Capture of a command whose live output nobody watches."""
+def finish(steps: Generator[object, None, Result]) -> Result:
+    """What is left behind by a command, or by several, whose live output nobody watches."""
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            capture: Capture = end.value
-            return capture
+            result: Result = end.value
+            return result
