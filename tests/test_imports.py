@@ -23,7 +23,7 @@ FLOORS = (
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 #: The only ways between rooms of one floor: (from, to).
-DOORS = {("errors", "model"), ("values", "model"), ("labs", "executors")}
+DOORS = {("errors", "model"), ("values", "model"), ("labs", "executors"), ("cli", "mkdocs_runbook")}
 
 #: The rooms where processes may be started, and what starts them.
 STARTING_ROOMS = {"executors", "labs"}

@@ -159,6 +159,6 @@ def _path_in_zensical(md: Any) -> str:
         from zensical.extensions.context import ContextPreprocessor
 
         context = ContextPreprocessor.from_markdown(md)
-        return os.path.join(os.getcwd(), "docs", str(context.page.path))
+        return os.path.join(os.getcwd(), "docs", str(context.page.path)) if context is not None else ""
     except Exception:
         return ""

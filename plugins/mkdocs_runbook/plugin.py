@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.config import config_options as option
-from mkdocs.config.base import Config
+from mkdocs.config.base import Config, ValidationError
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.plugins import BasePlugin, get_plugin_logger
@@ -59,7 +59,7 @@ class RunbookConfig(Config):
         for name in ("max_age", "workers"):
             value = self.get(name)
             if isinstance(value, bool) or (isinstance(value, int) and value < 1):
-                failed.append((name, option.ValidationError(f"must be a whole number from 1 on, not {value!r}")))
+                failed.append((name, ValidationError(f"must be a whole number from 1 on, not {value!r}")))
         return failed, warnings
 
 
@@ -151,7 +151,6 @@ class RunbookPlugin(BasePlugin[RunbookConfig]):
     def on_post_build(self, *, config: MkDocsConfig) -> None:
         """One summary of what was shown, run and replaced."""
         assert self._drawer is not None
-        logging.getLogger("mkdocs.plugins.markdown_exec").removeFilter(self._blocks)
         ran = self._ran
         LOG.info(
             "%d runbooks shown; %d run on this host, %d reused, %d could not be run",

@@ -19,6 +19,7 @@ COMMANDS = {
     "run": "run runbooks and say what they see",
     "lab": "a shell inside a system that was built, or broken, on purpose",
     "record": "save real output as a sample",
+    "build": "build the site, where every note shows its runbook",
     "check": "lint definitions, helpers, samples and notes",
     "test": "replay every sample, and run every lab, against its expectations",
     "doctor": "which tools and rights are missing here, and what brings them",

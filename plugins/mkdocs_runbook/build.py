@@ -1,0 +1,79 @@
+"""Builds the site of a knowledge base as `mkdocs build --strict` does, and says in a few lines what came of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from mkdocs import exceptions
+from mkdocs.commands.build import build as build_site
+from mkdocs.config import load_config
+
+from runbook.errors import ExecutionError, RunbookError, UsageError
+
+
+def build(start: str, *, execute: str = "", output: str = "") -> str:
+    """Build the site of the folder that has mkdocs.yml, here or above; gives the folder of the site.
+
+    `execute` is one of `loader.note.MODES`, or empty for what mkdocs.yml says. Raises UsageError where there is nothing
+    to build or the configuration is wrong, and ExecutionError when the site has faults: they are in the log.
+    """
+    # Material for MkDocs says at every start when it will end; README says it once.
+    os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")
+    configuration = _configuration(start)
+    with _Log():
+        try:
+            options = {"site_dir": os.path.abspath(output)} if output else {}
+            config = load_config(configuration, strict=True, **options)
+            plugin = config.plugins.get("runbook")
+            if plugin is None:
+                raise UsageError(
+                    f"{configuration}: does not load this project's plugin\n    add to `plugins:` - runbook"
+                )
+            if execute:
+                plugin.config.execute = execute
+            config.plugins.on_startup(command="build", dirty=False)
+            build_site(config)
+            config.plugins.on_shutdown()
+            return config.site_dir
+        except exceptions.Abort as error:
+            raise SiteError("the site has faults, which are told above; it is not complete") from error
+        except exceptions.ConfigurationError as error:
+            raise UsageError(f"{configuration}: {error}") from error
+        except exceptions.MkDocsException as error:
+            raise SiteError(str(error)) from error
+
+
+class SiteError(ExecutionError):
+    """A site with faults."""
+
+    exit_code = RunbookError.exit_code
+
+
+def _configuration(start: str) -> str:
+    """The nearest mkdocs.yml, here or above."""
+    folder = os.path.realpath(start)
+    while True:
+        path = os.path.join(folder, "mkdocs.yml")
+        if os.path.isfile(path):
+            return path
+        if folder == os.path.dirname(folder):
+            raise UsageError(f"there is no mkdocs.yml in {start} or above\n    go to the folder that has one")
+        folder = os.path.dirname(folder)
+
+
+class _Log:
+    """Shows on standard error what MkDocs and its plugins log while the body lasts."""
+
+    def __enter__(self) -> None:
+        self._handler = logging.StreamHandler(sys.stderr)
+        self._handler.setFormatter(logging.Formatter("%(levelname)s  %(message)s"))
+        self._logger = logging.getLogger("mkdocs")
+        self._level = self._logger.level
+        self._logger.setLevel(logging.INFO)
+        self._logger.addHandler(self._handler)
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.removeHandler(self._handler)
+        self._logger.setLevel(self._level)
