@@ -56,7 +56,11 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def expected() -> set[str]:
     """Where each file of the package and of the bundled runbooks has to be in the wheel."""
-    folders = {ROOT / "plugins" / "runbook": "runbook", ROOT / "runbooks": "runbook/runbooks"}
+    folders = {
+        ROOT / "plugins" / "runbook": "runbook",
+        ROOT / "plugins" / "mkdocs_runbook": "mkdocs_runbook",
+        ROOT / "runbooks": "runbook/runbooks",
+    }
     return {
         f"{place}/{path.relative_to(folder)}"
         for folder, place in folders.items()
@@ -74,6 +78,9 @@ def test_the_wheel_holds_the_package_and_the_runbooks_and_nothing_else(wheel: Pa
     "name",
     [
         "runbook/executors/launcher.py",
+        "mkdocs_runbook/plugin.py",
+        "mkdocs_runbook/assets/runbook.css",
+        "mkdocs_runbook/assets/runbook.js",
         "runbook/runbooks/lvm_inspect/runbook.yaml",
         "runbook/runbooks/lvm_inspect/helper.py",
         "runbook/runbooks/lvm_inspect/labs/thin-pool-full.sh",

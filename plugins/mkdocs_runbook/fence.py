@@ -17,10 +17,11 @@ from typing import Any
 from mkdocs_runbook.freshness import freshness
 from mkdocs_runbook.pages import wall
 from mkdocs_runbook.shelf import Shelf
+from mkdocs_runbook.standin import StandIns
 from runbook.errors import DefinitionError, Problem, RunbookError
 from runbook.escaping import safe
 from runbook.loader.note import fences, read_fence
-from runbook.renderers.html import card
+from runbook.renderers.html import card, words
 from runbook.renderers.markup import slug, unique
 
 #: MkDocs counts what is logged below `mkdocs`, and with --strict fails.
@@ -45,10 +46,14 @@ class Note:
 
 
 class Drawer:
-    """Draws the fences of a site; `note` is set to the page that comes next."""
+    """Draws the fences of a site; `note` is set to the page that comes next.
 
-    def __init__(self, shelf: Shelf) -> None:
+    With `stand_ins`, a fence gives one of those, and whoever made them puts the cards back into the finished page.
+    """
+
+    def __init__(self, shelf: Shelf, stand_ins: StandIns | None = None) -> None:
         self.shelf = shelf
+        self.stand_ins = stand_ins
         self.note = Note()
         #: The Markdown instance that the note is converted with, where it is a new one for every page.
         self.converter: object = None
@@ -96,7 +101,10 @@ class Drawer:
                 given=fence.parameters,
                 freshness=freshness(shown.runbook),
             )
-            self._cards[key] = "".join(pieces)
+            drawn = "".join(pieces)
+            if self.stand_ins is not None:
+                drawn = self.stand_ins.put_away(drawn, words(shown.runbook, shown.panels))
+            self._cards[key] = drawn
         self.drawn += 1
         return self._cards[key]
 

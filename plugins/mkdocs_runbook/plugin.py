@@ -23,6 +23,7 @@ from mkdocs_runbook.blocks import BlockFilter
 from mkdocs_runbook.fence import Drawer, Note
 from mkdocs_runbook.live import LiveRuns, cache_folder
 from mkdocs_runbook.shelf import Shelf
+from mkdocs_runbook.standin import StandIns
 from runbook.catalog import roots
 from runbook.errors import RunbookError
 from runbook.loader.note import MODES, Fence, fences
@@ -86,7 +87,7 @@ class RunbookPlugin(BasePlugin[RunbookConfig]):
             self._live = LiveRuns(
                 *(cache_folder(),), max_age=self.config.max_age, workers=self.config.workers, stay=self._serving
             )
-        self._drawer = Drawer(Shelf(start, mode, self._live, redact=self.config.redact))
+        self._drawer = Drawer(Shelf(start, mode, self._live, redact=self.config.redact), StandIns())
         _register(config, {"runbook": self._drawer.draw, "runbook-wall": self._drawer.draw_wall})
         for assets, asset in ((config.extra_css, STYLE), (config.extra_javascript, SCRIPT)):
             if asset not in map(str, assets):
@@ -147,6 +148,12 @@ class RunbookPlugin(BasePlugin[RunbookConfig]):
         if page.file.generated_by:
             page.edit_url = None
         return markdown + _reviewed(page)
+
+    def on_post_page(self, output: str, *, page: Page, config: MkDocsConfig) -> str:
+        """Put the cards where their stand-ins are."""
+        assert self._drawer is not None
+        assert self._drawer.stand_ins is not None
+        return self._drawer.stand_ins.put_back(output)
 
     def on_post_build(self, *, config: MkDocsConfig) -> None:
         """One summary of what was shown, run and replaced."""

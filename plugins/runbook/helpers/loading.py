@@ -9,7 +9,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import ModuleType
+from functools import lru_cache
+from types import CodeType, ModuleType
 from typing import Any
 
 from runbook.errors import DefinitionError, Problem, Unreadable
@@ -76,7 +77,7 @@ class _Package:
             module.__file__ = path
             module.__dict__["__builtins__"] = {**vars(builtins), "__import__": self._import}
             with _listed(module):
-                exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
+                exec(_compiled(source, path), module.__dict__)
         return self._modules[name]
 
     def _import(
@@ -96,6 +97,12 @@ class _Package:
         package = ModuleType(os.path.basename(self._folder))
         package.__dict__.update({word: self.load(word) for word in fromlist or ()})
         return package
+
+
+@lru_cache(maxsize=256)
+def _compiled(source: bytes, path: str) -> CodeType:
+    """The same bytes are compiled once: a site replays dozens of samples with one helper."""
+    return compile(source, path, "exec", dont_inherit=True)
 
 
 @contextmanager

@@ -14,13 +14,15 @@ from html import escape
 
 from runbook.model import Capture, Effect, Ending, Finding, Reference, Run, Runbook
 from runbook.renderers.ansi import html_lines
-from runbook.renderers.markup import badge, command, facts, inline, sign, slug, text, unique
+from runbook.renderers.markup import badge, command, fact_words, facts, inline, sign, slug, text, unique
 from runbook.renderers.plain import URL, advice_parts, duration, ended, moment, one_line, quote, recorded, system
 
 #: Of longer output the page shows the first and the last lines, and those around evidence; the run itself keeps all.
 FIRST_LINES, LAST_LINES, AROUND = 200, 50, 2
 #: A longer line is cut, in bytes; some tools print all they know on one.
 LONGEST_LINE = 4000
+#: So much of the facts of one run can be found by a search, in characters.
+SEARCHED_CHARACTERS = 2000
 #: So many lines of one piece of evidence are linked.
 LINKED_LINES = 50
 
@@ -65,6 +67,16 @@ def card(
     yield f'<p class="rb-try">On your own host:</p>{command(shlex.join(words))}\n'
     yield f'<p class="rb-remark">{inline(freshness)}</p>\n' if freshness else ""
     yield "</div>"
+
+
+def words(runbook: Runbook, panels: Sequence[Panel]) -> Iterator[str]:
+    """What a search should find a card by: findings and facts, not what commands printed. Pieces of HTML, few tags."""
+    yield f"{inline(runbook.title)}. {inline(runbook.summary)}"
+    for panel in panels:
+        yield f"{text(panel.label)}: {text(panel.title)}"
+        for found in panel.run.findings:
+            yield f"{found.verdict} {text(one_line(found.code))}: {inline(found.summary)} {inline(found.explanation)}"
+        yield text(" ".join(dict.fromkeys(fact_words(panel.run.facts)))[:SEARCHED_CHARACTERS])
 
 
 def _tabs(panels: Sequence[Panel], place: str) -> Iterator[str]:

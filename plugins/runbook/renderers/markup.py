@@ -74,6 +74,20 @@ def facts(found: object) -> Iterator[str]:
     yield "</details>\n"
 
 
+def fact_words(found: object) -> Iterator[str]:
+    """Every text among the facts: names, kinds, places."""
+    try:
+        rest = [plain(found)]
+    except Exception:
+        return
+    while rest:
+        value = rest.pop(0)
+        if isinstance(value, str) and value:
+            yield value
+        elif isinstance(value, dict | list):
+            rest[:0] = value.values() if isinstance(value, dict) else value
+
+
 def _is_told(value: object) -> bool:
     """Whether a fact says anything; False and 0 do."""
     return value is not None and value != "" and value != [] and value != {}
