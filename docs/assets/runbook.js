@@ -1,0 +1,1 @@
+../../plugins/mkdocs_runbook/assets/runbook.js
