@@ -79,7 +79,7 @@ def runbook_page(shelf: Shelf, runbook: Runbook, notes: Sequence[tuple[str, str]
             "",
             *_parameters(runbook),
             *_conclusions(runbook, chosen),
-            *_recordings(runbook, sorted(set(chosen.values()), key=list(samples).index)),
+            *_recordings(runbook, list(dict.fromkeys(chosen.values()))),
             *_steps(runbook.steps),
             *_lab_lines(runbook),
             *_references(runbook.references),

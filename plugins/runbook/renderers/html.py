@@ -178,7 +178,8 @@ class _Page:
 
     def _step(self, capture: Capture) -> Iterator[str]:
         titles = {command.step: command.title for command in self._run.plan.commands}
-        how = f"{ended(capture)} · {duration(capture.seconds)}"
+        # Of some recordings nobody knows how long they took.
+        how = f"{ended(capture)} · {duration(capture.seconds)}" if capture.seconds else ended(capture)
         yield f'<details class="rb-step" id="{self._place}-{slug(capture.step)}"><summary>'
         yield f"<code>{text(capture.step)}</code> {inline(titles.get(capture.step, ''))} "
         yield f'<span class="rb-ended">{text(how)}</span></summary>\n{command(shlex.join(capture.argv))}\n'
@@ -254,7 +255,7 @@ def _cut(line: bytes) -> bytes:
 def _origin(run: Run) -> str:
     """Where a run comes from, so that no reader takes a recording for their own host."""
     if run.source.kind == "sample":
-        kind, place = "Recording", recorded(run.source)
+        kind, place = "Recorded", recorded(run.source).removeprefix("recorded ")
     elif run.source.kind == "live":
         kind, place = "Live", f"on the host that built this page, {run.host.name}"
     else:
