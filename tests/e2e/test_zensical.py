@@ -1,4 +1,4 @@
-"""The same notes under Zensical, which runs no MkDocs plugin: the fence shows the same, and what is missing is known."""
+"""The same notes under Zensical, which runs no MkDocs plugin: the fence shows the same; what is missing is known."""
 
 from __future__ import annotations
 
