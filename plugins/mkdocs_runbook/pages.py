@@ -127,7 +127,7 @@ def _conclusions(runbook: Runbook, chosen: Mapping[str, str]) -> Iterator[str]:
     yield from ("## What it concludes", "", "| code | it means | seen in |", "| --- | --- | --- |")
     for code, meaning in runbook.findings:
         case = chosen.get(code, "")
-        place = f"#rb-{slug(runbook.name)}-{slug(case)}-{slug(code)}"
+        place = f"#rb-{slug(runbook.name)}--{slug(case)}--{slug(code)}"
         # Not as a Markdown link: MkDocs does not see what is in a fence, and would say that there is no such place.
         seen = f'<a href="{place}">{inline(label(case))}</a>' if case else ""
         yield f"| `{code}` | {inline(meaning)} | {seen} |"

@@ -13,7 +13,7 @@
   const open = (element) => {
     for (let part = element; part && !part.classList.contains("rb"); part = part.parentElement) {
       if (part.tagName === "DETAILS") part.open = true;
-      if (part.classList.contains("rb-panel")) document.getElementById(`${part.id}-tab`).checked = true;
+      if (part.classList.contains("rb-panel")) document.getElementById(`${part.id}--Tab`).checked = true;
     }
   };
 

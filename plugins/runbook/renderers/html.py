@@ -14,7 +14,7 @@ from html import escape
 
 from runbook.model import Capture, Effect, Ending, Finding, Reference, Run, Runbook
 from runbook.renderers.ansi import html_lines
-from runbook.renderers.markup import badge, command, fact_words, facts, inline, sign, slug, text, unique
+from runbook.renderers.markup import badge, block, fact_words, facts, inline, sign, slug, text, unique
 from runbook.renderers.plain import URL, advice_parts, duration, ended, moment, one_line, quote, recorded, system
 
 #: Of longer output the page shows the first and the last lines, and those around evidence; the run itself keeps all.
@@ -56,15 +56,15 @@ def card(
     `link` is where the runbook's title leads to, `remark` a sentence on how the runs came, or did not come, to be,
     `given` the values that a reader must give to see the same, `freshness` a sentence on when it was last tried.
     """
-    yield f'<div class="rb" id="{place}" role="group" aria-labelledby="{place}-title" data-rb="{slug(runbook.name)}">\n'
+    yield f'<div class="rb" id="{place}" role="group" aria-labelledby="{place}--Title">\n'
     title = inline(runbook.title)
     linked = f'<a href="{escape(link)}">{title}</a>' if link else title
-    yield f'<p class="rb-title" id="{place}-title">{linked}</p>\n<p class="rb-summary">{inline(runbook.summary)}</p>\n'
+    yield f'<p class="rb-title" id="{place}--Title">{linked}</p>\n<p class="rb-summary">{inline(runbook.summary)}</p>\n'
     yield f'<ul class="rb-tags">{"".join(f"<li>{text(word)}</li>" for word in tags(runbook))}</ul>\n'
     yield f'<p class="rb-remark">{inline(remark)}</p>\n' if remark else ""
     yield from _tabs(panels, place) if panels else ('<p class="rb-remark">Nothing has been recorded yet.</p>\n',)
     words = ["runbook", "run", runbook.name, *(word for pair in given for word in ("--set", "=".join(pair)))]
-    yield f'<p class="rb-try">On your own host:</p>{command(shlex.join(words))}\n'
+    yield f'<p class="rb-try">On your own host:</p>{block("rb-command", text(shlex.join(words)), f"{place}--B")}\n'
     yield f'<p class="rb-remark">{inline(freshness)}</p>\n' if freshness else ""
     yield "</div>"
 
@@ -81,13 +81,13 @@ def words(runbook: Runbook, panels: Sequence[Panel]) -> Iterator[str]:
 
 def _tabs(panels: Sequence[Panel], place: str) -> Iterator[str]:
     """Radio buttons, because they work without a script, with the keyboard, and in print all are shown."""
-    yield f'<div class="rb-tabs" role="radiogroup" aria-labelledby="{place}-title">\n'
+    yield f'<div class="rb-tabs" role="radiogroup" aria-labelledby="{place}--Title">\n'
     used: set[str] = set()
     for number, panel in enumerate(panels):
-        name = unique(f"{place}-{slug(panel.run.source.name or panel.run.source.kind)}", used)
+        name = unique(f"{place}--{slug(panel.run.source.name or panel.run.source.kind)}", used)
         verdict, checked = panel.run.verdict, "" if number else " checked"
-        yield f'<input type="radio" class="rb-tab" name="{place}" id="{name}-tab"{checked}>'
-        yield f'<label for="{name}-tab">{sign(verdict)} {text(panel.label)}'
+        yield f'<input type="radio" class="rb-tab" name="{place}" id="{name}--Tab"{checked}>'
+        yield f'<label for="{name}--Tab">{sign(verdict)} {text(panel.label)}'
         yield f'<span class="rb-sr"> ({verdict})</span></label>\n'
         yield f'<div class="rb-panel rb-{verdict}" id="{name}">\n'
         yield from _Page(panel, name).pieces()
@@ -105,20 +105,19 @@ def tags(runbook: Runbook) -> Iterator[str]:
         yield "uses the network"
 
 
-def finding(run: Run, found: Finding) -> str:
-    """One finding by itself, its evidence quoted but without the output that it is from."""
-    return "".join(_Page(Panel(run, ""), "").finding(found, linked=False))
-
-
 class _Page:
-    """The pieces of one run; `place` begins every id in it."""
+    """The pieces of one run; `place` begins every id in it.
+
+    Parts of an id are set apart by two hyphens, which no slug has, and what is no slug begins with a capital letter.
+    """
 
     def __init__(self, panel: Panel, place: str) -> None:
         self._panel = panel
         self._run = panel.run
         self._place = place
-        used = {f"{place}-{slug(capture.step)}" for capture in panel.run.captures}
-        self._ids = [unique(f"{place}-{slug(found.code)}", used) for found in self._run.findings]
+        used = {f"{place}--{slug(capture.step)}" for capture in panel.run.captures}
+        self._ids = [unique(f"{place}--{slug(found.code)}", used) for found in self._run.findings]
+        self._blocks = 0
 
     def pieces(self) -> Iterator[str]:
         run, panel = self._run, self._panel
@@ -127,26 +126,26 @@ class _Page:
         yield '<ul class="rb-findings">\n'
         for found, name in zip(run.findings, self._ids, strict=True):
             yield f'<li class="rb-finding rb-{found.verdict}" id="{name}">'
-            yield from self.finding(found)
+            yield from self._finding(found)
             yield "</li>\n"
         yield "</ul>\n"
         if run.drawing:
-            yield f'<pre class="rb-drawing"><code tabindex="0">{text(run.drawing.expandtabs())}</code></pre>\n'
+            yield f"{self._block('rb-drawing', text(run.drawing.expandtabs()))}\n"
         yield from facts(run.facts)
         yield from self._steps()
         if panel.command:
-            yield f'<p class="rb-try">See it happen:</p>{command(panel.command)}\n'
+            yield f'<p class="rb-try">See it happen:</p>{self._command(panel.command)}\n'
 
-    def finding(self, found: Finding, linked: bool = True) -> Iterator[str]:
+    def _finding(self, found: Finding) -> Iterator[str]:
         yield f'<p class="rb-head">{badge(found.verdict)} <code>{text(one_line(found.code))}</code></p>'
         yield f'<p class="rb-said">{inline(found.summary)}</p>'
-        yield from self._evidence(found, linked)
+        yield from self._evidence(found)
         if found.explanation:
             yield f'<p class="rb-why">{inline(found.explanation)}</p>'
-        yield from _advice(found.advice)
+        yield from self._advice(found.advice)
         yield from (f'<p class="rb-reference">{_reference(reference)}</p>' for reference in found.references)
 
-    def _evidence(self, found: Finding, linked: bool) -> Iterator[str]:
+    def _evidence(self, found: Finding) -> Iterator[str]:
         quotes = [(evidence, quote(self._run, evidence)) for evidence in found.evidence]
         if not any(quoted.lines for _, quoted in quotes):
             return
@@ -155,14 +154,28 @@ class _Page:
             for number, line in quoted.lines:
                 words = f"<span>{text(quoted.place)}:{number}</span> <code>{text(line.strip())}</code>"
                 target = self._line(evidence.step, evidence.stream, number)
-                yield f'<li><a href="#{target}">{words}</a></li>' if linked else f"<li>{words}</li>"
+                yield f'<li><a href="#{target}">{words}</a></li>'
             if quoted.folded:
                 yield f"<li>{text(quoted.place)}: {quoted.folded} more lines</li>"
         yield "</ul>"
 
+    def _advice(self, advice: str) -> Iterator[str]:
+        for is_command, lines in advice_parts(advice) if advice else ():
+            if is_command:
+                yield self._command("\n".join(lines))
+            else:
+                yield "".join(f'<p class="rb-advice">{inline(line)}</p>' for line in lines if line.strip())
+
     def _line(self, step: str, stream: str, number: int) -> str:
-        # A slug has no capital letters, so that this is no other id.
-        return f"{self._place}-{slug(step)}-{'E' if stream == 'stderr' else 'L'}{number}"
+        return f"{self._place}--{slug(step)}--{'E' if stream == 'stderr' else 'L'}{number}"
+
+    def _block(self, kind: str, html: str) -> str:
+        """A block that scrolls. Each has an id, because the theme's copy button takes the nearest for its own."""
+        self._blocks += 1
+        return block(kind, html, f"{self._place}--B{self._blocks}")
+
+    def _command(self, line: str) -> str:
+        return self._block("rb-command", text(line))
 
     def _steps(self) -> Iterator[str]:
         captures = self._run.captures
@@ -180,16 +193,15 @@ class _Page:
         titles = {command.step: command.title for command in self._run.plan.commands}
         # Of some recordings nobody knows how long they took.
         how = f"{ended(capture)} · {duration(capture.seconds)}" if capture.seconds else ended(capture)
-        yield f'<details class="rb-step" id="{self._place}-{slug(capture.step)}"><summary>'
+        yield f'<details class="rb-step" id="{self._place}--{slug(capture.step)}"><summary>'
         yield f"<code>{text(capture.step)}</code> {inline(titles.get(capture.step, ''))} "
-        yield f'<span class="rb-ended">{text(how)}</span></summary>\n{command(shlex.join(capture.argv))}\n'
+        yield f'<span class="rb-ended">{text(how)}</span></summary>\n{self._command(shlex.join(capture.argv))}\n'
         if capture.detail and capture.detail != ended(capture):
             yield f'<p class="rb-remark">{text(one_line(capture.detail))}</p>\n'
         for stream, data in (("stdout", capture.stdout), ("stderr", capture.stderr)):
             if data:
-                yield f'<p class="rb-stream">{stream}</p><pre class="rb-output rb-{stream}"><code tabindex="0">'
-                yield from self._output(capture.step, stream, data)
-                yield "</code></pre>\n"
+                lines = "".join(self._output(capture.step, stream, data))
+                yield f'<p class="rb-stream">{stream}</p>{self._block(f"rb-output rb-{stream}", lines)}\n'
         if not capture.stdout and not capture.stderr and capture.ending is Ending.EXITED:
             yield '<p class="rb-remark">It printed nothing.</p>\n'
         if capture.truncated:
@@ -213,7 +225,7 @@ class _Page:
         """A line that findings rest on leads to the first of them, and names the others."""
         name = self._line(step, stream, number)
         line = f'<a class="rb-line" id="{name}" href="#{names[0]}">{html or "&nbsp;"}</a>'
-        codes = (other.removeprefix(f"{self._place}-") for other in names[1:])
+        codes = (other.removeprefix(f"{self._place}--") for other in names[1:])
         return line + "".join(_back(other, code) for other, code in zip(names[1:], codes, strict=True)) + "\n"
 
     def _marks(self, step: str, stream: str, count: int) -> dict[int, list[str]]:
@@ -269,14 +281,6 @@ def _origin(run: Run) -> str:
 
 def _rfc3339(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _advice(advice: str) -> Iterator[str]:
-    for is_command, lines in advice_parts(advice) if advice else ():
-        if is_command:
-            yield command("\n".join(lines))
-        else:
-            yield "".join(f'<p class="rb-advice">{inline(line)}</p>' for line in lines if line.strip())
 
 
 def _reference(reference: Reference) -> str:

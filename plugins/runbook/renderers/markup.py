@@ -15,9 +15,9 @@ from runbook.renderers.plain import CODE, SIGNS, one_line
 LISTED_FACTS, CELL_CHARACTERS = 100, 120
 
 
-def command(line: str) -> str:
-    """A command to copy; several are lines."""
-    return f'<pre class="rb-command"><code tabindex="0">{text(line)}</code></pre>'
+def block(kind: str, html: str, name: str) -> str:
+    """Lines in type of one width, which scroll and which the keyboard reaches; `name` is an id of its own."""
+    return f'<pre class="{kind}" id="{name}" tabindex="0"><code>{html}</code></pre>'
 
 
 def sign(verdict: Verdict) -> str:
@@ -104,7 +104,9 @@ def _table(caption: str, columns: list[str], rows: list[list[object]]) -> str:
     more = len(rows) - LISTED_FACTS
     rest = f'<p class="rb-remark">{more} more are not listed.</p>\n' if more > 0 else ""
     title = f'<p class="rb-caption">{text(_words(caption))}</p>' if caption else ""
-    return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>\n{rest}"
+    # The theme puts a table without a class into a box that scrolls but that no keyboard reaches.
+    table = f'<table class="rb-rows"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'{title}<div class="rb-table" tabindex="0">{table}</div>\n{rest}'
 
 
 def _words(name: str) -> str:
