@@ -139,7 +139,7 @@ def test_output_is_copied_without_our_links(context: BrowserContext, page: Page,
 
 def search(page: Page, words: str) -> Locator:
     page.locator("[data-md-component=search-query]").click()
-    page.locator("[data-md-component=search-query]").fill(words)
+    page.locator("[data-md-component=search-query]").press_sequentially(words)
     expect(page.locator(".md-search-result__meta")).to_have_text(re.compile("document|No matching"))
     return page.locator(".md-search-result__item")
 

@@ -38,6 +38,7 @@
   };
 
   const ago = (time) => {
+    if (!time.dateTime.includes("T")) return "";  // Of a recording only the day is known.
     const minutes = Math.floor((Date.now() - Date.parse(time.dateTime)) / 60000);
     if (!(minutes >= 0)) return "";
     if (minutes < 1) return "less than a minute ago";

@@ -118,6 +118,8 @@ class _Page:
         used = {f"{place}--{slug(capture.step)}" for capture in panel.run.captures}
         self._ids = [unique(f"{place}--{slug(found.code)}", used) for found in self._run.findings]
         self._blocks = 0
+        #: The steps whose output the page shows.
+        self._told = {capture.step for capture in panel.run.captures if capture.ending is not Ending.SKIPPED}
 
     def pieces(self) -> Iterator[str]:
         run, panel = self._run, self._panel
@@ -154,7 +156,9 @@ class _Page:
             for number, line in quoted.lines:
                 words = f"<span>{text(quoted.place)}:{number}</span> <code>{text(line.strip())}</code>"
                 target = self._line(evidence.step, evidence.stream, number)
-                yield f'<li><a href="#{target}">{words}</a></li>'
+                yield (
+                    f'<li><a href="#{target}">{words}</a></li>' if evidence.step in self._told else f"<li>{words}</li>"
+                )
             if quoted.folded:
                 yield f"<li>{text(quoted.place)}: {quoted.folded} more lines</li>"
         yield "</ul>"
@@ -275,7 +279,9 @@ def _origin(run: Run) -> str:
     words = " · ".join(text(one_line(part)) for part in (place, system(run)) if part)
     when = moment(run)
     if when:
-        words += f' · <time datetime="{_rfc3339(run.started)}">{when}</time>'
+        # Of a recording only the day is known, and `moment` says no more.
+        exact = when if run.source.kind == "sample" else _rfc3339(run.started)
+        words += f' · <time datetime="{exact}">{when}</time>'
     return f'<span class="rb-kind">{kind}</span> {words}'
 
 

@@ -18,8 +18,8 @@ SHOWN_LINES = 6
 SHOWN_CHARACTERS = 400
 #: A code span that no other back-tick touches; only such a one is surely read as one.
 CODE = re.compile(r"(?<!`)(`[^`]+`)(?!`)")
-#: An address that may become a link.
-URL = re.compile(r"https?://[^\s<>\\`]+")
+#: An address that may become a link: the characters of RFC 3986, section 2, and no others.
+URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")
 
 
 def one_line(text: str) -> str:
