@@ -217,9 +217,8 @@ class _Page:
         marks = self._marks(step, stream, len(lines))
         shown = _shown(len(lines), marks)
         before = 0
-        for number, html in zip(
-            shown, html_lines(b"\n".join(_cut(lines[number - 1]) for number in shown)), strict=False
-        ):
+        pieces = html_lines(b"".join(_cut(lines[number - 1]) + b"\n" for number in shown))
+        for number, html in zip(shown, pieces, strict=True):
             if number > before + 1:
                 yield f'<span class="rb-gap">… {number - before - 1} lines left out</span>\n'
             yield self._marked(step, stream, number, html, marks[number]) if number in marks else f"{html}\n"
@@ -229,8 +228,8 @@ class _Page:
         """A line that findings rest on leads to the first of them, and names the others."""
         name = self._line(step, stream, number)
         line = f'<a class="rb-line" id="{name}" href="#{names[0]}">{html or "&nbsp;"}</a>'
-        codes = (other.removeprefix(f"{self._place}--") for other in names[1:])
-        return line + "".join(_back(other, code) for other, code in zip(names[1:], codes, strict=True)) + "\n"
+        others = (f' <a class="rb-back" href="#{other}">{other.rpartition("--")[2]}</a>' for other in names[1:])
+        return line + "".join(others) + "\n"
 
     def _marks(self, step: str, stream: str, count: int) -> dict[int, list[str]]:
         """For each line that is evidence, the ids of the findings that rest on it."""
@@ -243,10 +242,6 @@ class _Page:
                         names = marks.setdefault(number, [])
                         names += [] if name in names else [name]
         return marks
-
-
-def _back(name: str, code: str) -> str:
-    return f' <a class="rb-back" href="#{name}">{code}</a>'
 
 
 def _shown(count: int, marks: Mapping[int, object]) -> list[int]:
