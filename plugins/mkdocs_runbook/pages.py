@@ -35,7 +35,7 @@ def wall(shelf: Shelf, link: str) -> str:
     `link` is where a runbook's page lies, with NAME for its name; empty when there are none.
     """
     parts = ['<div class="rb-wall">\n']
-    for section, runbooks in by_section(map(shelf.runbook, shelf.known)):
+    for section, runbooks in by_section(shelf.own):
         parts.append(f'<p class="rb-section">{text(section_title(section))}</p>\n<ul>\n')
         for runbook in runbooks:
             address = link.replace("NAME", runbook.name)

@@ -93,12 +93,15 @@ class RunbookPlugin(BasePlugin[RunbookConfig]):
             if asset not in map(str, assets):
                 assets.append(asset)
         config.watch += [root for root, origin in roots(start) if origin != "bundled" and root not in config.watch]
-        logging.getLogger("mkdocs.plugins.markdown_exec").addFilter(self._blocks)
         return config
 
     def on_files(self, files: Files, *, config: MkDocsConfig) -> Files:
         """Make the runs that pages want, and the pages that are made from runbooks."""
         assert self._drawer is not None
+        for name in list(logging.root.manager.loggerDict):
+            # One logger a module of it; a filter of their parent would not see what they log.
+            if name.startswith("mkdocs.plugins.markdown_exec"):
+                logging.getLogger(name).addFilter(self._blocks)
         for asset in (STYLE, SCRIPT):
             _add(files, File.generated(config, asset, abs_src_path=str(ASSETS / os.path.basename(asset))))
         notes = [file for file in files.documentation_pages() if file.abs_src_path]
@@ -129,7 +132,8 @@ class RunbookPlugin(BasePlugin[RunbookConfig]):
         """The made pages: where each goes, and its Markdown."""
         assert self._drawer is not None
         shelf = self._drawer.shelf
-        runbooks = [shelf.runbook(name) for name in shelf.known]
+        named = {fence.name.replace("_", "-") for found in shown.values() for fence in found} & shelf.known.keys()
+        runbooks = list({one.name: one for one in (*shelf.own, *map(shelf.runbook, sorted(named)))}.values())
         for runbook in runbooks:
             notes = [file for file, found in shown.items() if any(_names(fence, runbook.name) for fence in found)]
             links = [(_title(file), os.path.relpath(file.src_uri, RUNBOOKS)) for file in notes]
@@ -192,7 +196,7 @@ def _has_wall(file: File) -> bool:
 def _plans(shelf: Shelf, wanted: list[Fence], everything: bool) -> Iterator[Plan]:
     """What has to run; a fence that names something wrong is told of where it is drawn."""
     wishes = [(fence.name.replace("_", "-"), fence.parameters, fence.execute) for fence in wanted]
-    wishes += [(name, (), "") for name in shelf.known] if everything else []
+    wishes += [(runbook.name, (), "") for runbook in shelf.own] if everything else []
     for name, given, execute in dict.fromkeys(wishes):
         try:
             plan = shelf.wanted(shelf.runbook(name), given, execute) if name in shelf.known else None

@@ -48,6 +48,12 @@ class Shelf:
         self._redactor = Redactor((os.uname().nodename,), (os.environ.get("SUDO_USER", ""), os.environ.get("USER", "")))
 
     @property
+    def own(self) -> list[Runbook]:
+        """Those of the knowledge base itself; where it has none, those that come with the package."""
+        names = [name for name, entry in self.known.items() if entry.origin != "bundled"] or list(self.known)
+        return [self.runbook(name) for name in names]
+
+    @property
     def replaced(self) -> list[tuple[str, str]]:
         """What was replaced in live runs, and by what."""
         return self._redactor.replaced
