@@ -8,6 +8,7 @@ from itertools import groupby
 
 from mkdocs_runbook.freshness import freshness
 from mkdocs_runbook.shelf import Shelf, label, usual_cases
+from runbook.errors import ParameterError
 from runbook.model import Effect, Reference, Runbook, Sample, Step, Verdict
 from runbook.renderers.html import tags
 from runbook.renderers.markdown import fenced, inline
@@ -47,7 +48,10 @@ def wall(shelf: Shelf, link: str) -> str:
 
 def _bricks(shelf: Shelf, runbook: Runbook, address: str) -> str:
     """The verdict here where there is one, else those that its usual recordings must have (tests hold them to it)."""
-    live = shelf.live_run(runbook)
+    try:
+        live = shelf.live_run(runbook)
+    except ParameterError:
+        live = None  # It has to be told something first, and nobody is there to tell it.
     if live is not None:
         return f'<span class="rb-kind">Live</span> {badge(live.verdict)}'
     bricks = ['<span class="rb-kind">Recorded</span>']

@@ -11,7 +11,7 @@ from runbook.archive import Recording, case_name, of_sample, redacted, sample_pa
 from runbook.catalog import Entry, entries
 from runbook.loader.note import Fence
 from runbook.loader.sample import load_sample
-from runbook.model import Effect, Plan, Run, Runbook, Sample, Source
+from runbook.model import Effect, Plan, Run, Runbook, Sample, Source, Verdict
 from runbook.pipeline import prepare, replay
 from runbook.redaction import Redactor
 from runbook.renderers.html import Given, Panel
@@ -96,9 +96,12 @@ class Shelf:
 
     def live_run(self, runbook: Runbook, given: Given = (), execute: str = "") -> Run | None:
         """The run on this host, when it was wanted and made. Raises ParameterError, DefinitionError."""
-        plan = self.wanted(runbook, given, execute)
-        kept = self._live.find(plan) if plan is not None and self._live is not None else None
+        kept = self._kept(runbook, given, execute)
         return self._judged(runbook, kept, Source("live"), given, self._redactor) if kept is not None else None
+
+    def _kept(self, runbook: Runbook, given: Given, execute: str) -> Recording | None:
+        plan = self.wanted(runbook, given, execute)
+        return self._live.find(plan) if plan is not None and self._live is not None else None
 
     def show(self, fence: Fence) -> Shown:
         """What a checked fence shows. Raises ParameterError, and DefinitionError for a broken helper or sample."""
@@ -107,14 +110,26 @@ class Shelf:
         panels = [Panel(live, "This host")] if live is not None else []
         cases = fence.samples if fence.samples or panels else usual_cases(runbook, self.cases(runbook))
         panels += [self._recorded(runbook, case, given) for case in cases]
-        return Shown(runbook, tuple(panels), self._remark(fence) if live is None else "")
+        remark = self._why_not(fence) if live is None else self._changed(live, fence)
+        return Shown(runbook, tuple(panels), remark)
 
-    def _remark(self, fence: Fence) -> str:
+    def _why_not(self, fence: Fence) -> str:
         """Why a run that was asked for is not shown."""
         if self._live is None or (fence.execute or self._mode) == "recorded":
             return ""
         reason = obstacle(prepare(self.runbook(fence.name), dict(fence.parameters)))
         return f"Not run on the host that built this page: {reason or 'it could not be run'}."
+
+    def _changed(self, shown: Run, fence: Fence) -> str:
+        """That the runbook finds something else in what was really printed, should it be so."""
+        runbook, given = shown.plan.runbook, fence.parameters
+        kept = self._kept(runbook, given, fence.execute)
+        if not self._redact or kept is None:
+            return ""
+        real = replay(runbook, kept.captures, kept.parameters, kept.host, shown.source, kept.started, dict(given))
+        if _codes(real) == _codes(shown):
+            return ""
+        return "Replacing names and addresses changed what this runbook finds: run it on the host itself."
 
     def _recorded(self, runbook: Runbook, case: str, given: Given) -> Panel:
         sample = self.sample(runbook, case)
@@ -130,6 +145,10 @@ class Shelf:
     def _judged(self, runbook: Runbook, recorded: Recording, source: Source, given: Given, redactor: Redactor) -> Run:
         kept = redacted(recorded, redactor) if self._redact else recorded
         return replay(runbook, kept.captures, kept.parameters, kept.host, source, kept.started, dict(given))
+
+
+def _codes(run: Run) -> list[tuple[str, Verdict]]:
+    return [(finding.code, finding.verdict) for finding in run.findings]
 
 
 def _changes(runbook: Runbook) -> bool:

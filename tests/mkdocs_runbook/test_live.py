@@ -198,3 +198,12 @@ def test_what_identifies_a_host_is_replaced_in_the_page(base: Base, tmp_path: Pa
 def test_but_not_where_nobody_wants_it(base: Base, tmp_path: Path) -> None:
     addressed(base)
     assert "8.8.8.8 is at 52:54:00:12:34:56\n" in shown(base, tmp_path, "auto", "name: address", redact=False)
+
+
+def test_where_replacing_changes_the_verdict_the_page_says_so(base: Base, tmp_path: Path) -> None:
+    helper = "from runbook.model import Finding, Verdict\ndef parse(captures):\n    return captures['a'].stdout\n"
+    helper += "def judge(out):\n    known = b'8.8.8.8' in out\n"
+    helper += "    yield Finding('known' if known else 'strange', Verdict.OK if known else Verdict.CRITICAL, 'x')\n"
+    base.runbook("address", [{"argv": ["echo", "8.8.8.8"]}], helper, findings={"known": "K.", "strange": "S."})
+    assert "Replacing names and addresses changed" in shown(base, tmp_path, "auto", "name: address")
+    assert "Replacing names" not in shown(base, tmp_path, "auto", "name: address", redact=False)
