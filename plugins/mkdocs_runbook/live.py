@@ -57,32 +57,30 @@ def obstacle(plan: Plan) -> str:
 class LiveRuns:
     """The live runs of a site, kept in `folder`, which is private to this user.
 
-    One is used again for `max_age` seconds as long as the runbook, its values, the engine and the host's boot are the
-    same; with `stay`, one that this object made or used is used for as long as the object lives.
+    One is used again for `max_age` seconds as long as the runbook, its values, the engine, the user and the host's boot
+    are the same. What this object made or used once it uses for as long as it lives: for one build, or while somebody
+    writes.
     """
 
-    def __init__(self, folder: str, *, max_age: float, workers: int, stay: bool = False) -> None:
+    def __init__(self, folder: str, *, max_age: float, workers: int) -> None:
         self._folder = folder
         self._max_age = max_age
         self._workers = workers
-        self._stay = stay
         self._held: dict[str, Recording] = {}
         self._circumstances = _circumstances()
 
     def find(self, plan: Plan) -> Recording | None:
         """What was recorded for this plan, when it still holds."""
         path = self._path(plan)
-        held = self._held.get(path)
-        if held is not None and (self._stay or self._is_fresh(held)):
-            return held
-        try:
-            kept = recording(path, plan.runbook)
-        except RunbookError:
-            return None
-        if not self._is_fresh(kept):
-            return None
-        self._held[path] = kept
-        return kept
+        if path not in self._held:
+            try:
+                kept = recording(path, plan.runbook)
+            except RunbookError:
+                return None
+            if not self._is_fresh(kept):
+                return None
+            self._held[path] = kept
+        return self._held[path]
 
     def perform(self, plans: Sequence[Plan]) -> list[Outcome]:
         """See that every plan has a recording: run those that have none, some at once. Ctrl-C ends them all."""
@@ -107,10 +105,14 @@ class LiveRuns:
             with ProcessExecutor(None) as executor:
                 captures = finish(gather(plan, executor, brake=brake))
                 run = Run(plan, executor.host(), Source("live"), started, time.monotonic() - clock, captures)
+        except RunbookError as error:
+            return Outcome(plan.runbook.name, "failed", reason=str(error))
+        self._held[path] = Recording(captures, plan.parameters, run.host, run.source, started)
+        try:
             if not brake.stopped:
                 save(path, renderer("json").render([run]))
         except RunbookError as error:
-            return Outcome(plan.runbook.name, "failed", reason=str(error))
+            return Outcome(plan.runbook.name, "ran", run.seconds, f"the next build has to run it again: {error}")
         return Outcome(plan.runbook.name, "ran", run.seconds)
 
     def _is_fresh(self, kept: Recording) -> bool:
@@ -126,7 +128,9 @@ class LiveRuns:
 
     def _tidy(self) -> None:
         """Delete what is too old to be used again."""
-        Path(self._folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Where there can be no folder, saving says so.
+        with suppress(OSError):
+            Path(self._folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in Path(self._folder).glob("*.json"):
             with suppress(OSError):
                 if time.time() - path.stat().st_mtime > self._max_age:

@@ -71,22 +71,18 @@ class RunbookPlugin(BasePlugin[RunbookConfig]):
         super().__init__()
         self._drawer: Drawer | None = None
         self._live: LiveRuns | None = None
-        self._serving = False
         self._blocks = BlockFilter()
         self._ran: dict[str, int] = {}
 
     def on_startup(self, *, command: str, dirty: bool) -> None:
         """Having this, the plugin lives as long as `mkdocs serve` does."""
-        self._serving = command == "serve"
 
     def on_config(self, config: MkDocsConfig) -> MkDocsConfig:
         """Register the fence and the assets, and watch the runbooks."""
         start = os.path.dirname(config.config_file_path) if config.config_file_path else os.getcwd()
         mode = self.config.execute or ("recorded" if os.environ.get("CI") else "auto")
         if mode != "recorded" and self._live is None:
-            self._live = LiveRuns(
-                *(cache_folder(),), max_age=self.config.max_age, workers=self.config.workers, stay=self._serving
-            )
+            self._live = LiveRuns(cache_folder(), max_age=self.config.max_age, workers=self.config.workers)
         self._drawer = Drawer(Shelf(start, mode, self._live, redact=self.config.redact), StandIns())
         _register(config, {"runbook": self._drawer.draw, "runbook-wall": self._drawer.draw_wall})
         for assets, asset in ((config.extra_css, STYLE), (config.extra_javascript, SCRIPT)):
@@ -126,7 +122,8 @@ class RunbookPlugin(BasePlugin[RunbookConfig]):
             if outcome.what == "failed":
                 LOG.warning("%s could not be run: %s", outcome.name, outcome.reason)
             elif outcome.what == "ran":
-                LOG.info("ran %s on this host in %.1f s", outcome.name, outcome.seconds)
+                more = f"; {outcome.reason}" if outcome.reason else ""
+                LOG.info("ran %s on this host in %.1f s%s", outcome.name, outcome.seconds, more)
 
     def _pages(self, shown: dict[File, list[Fence]]) -> Iterator[tuple[str, str]]:
         """The made pages: where each goes, and its Markdown."""

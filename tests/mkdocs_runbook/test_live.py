@@ -78,9 +78,8 @@ def test_it_is_run_again_when_it_is_too_old(base: Base, log: Path, tmp_path: Pat
 
 def test_while_somebody_writes_nothing_gets_too_old(base: Base, log: Path, tmp_path: Path) -> None:
     plan = counting(base, log)
-    live = kept(tmp_path, max_age=0.1, stay=True)
+    live = kept(tmp_path, max_age=0.1)
     live.perform([plan])
-    live.find(plan)
     time.sleep(0.2)
     assert what(live, plan) == ["reused"]
 
@@ -97,6 +96,15 @@ def test_what_cannot_be_read_is_made_anew(base: Base, log: Path, tmp_path: Path,
     (file,) = (tmp_path / "cache").glob("*.json")
     file.write_text(text)
     assert what(kept(tmp_path), plan) == ["ran"]
+
+
+def test_where_nothing_can_be_kept_it_is_run_and_shown_all_the_same(base: Base, log: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    plan, live = counting(base, log), kept(tmp_path)
+    (outcome,) = live.perform([plan])
+    assert outcome.what == "ran"
+    assert "the next build has to run it again" in outcome.reason
+    assert live.find(plan) is not None
 
 
 def sleepers(base: Base) -> list[Plan]:
