@@ -41,6 +41,8 @@ def build(start: str, *, execute: str = "", output: str = "") -> str:
             raise SiteError("the site has faults, which are told above; it is not complete") from error
         except exceptions.ConfigurationError as error:
             raise UsageError(f"{configuration}: {error}") from error
+        except UnicodeDecodeError as error:
+            raise SiteError(f"a note, named above, is not UTF-8: {error}") from error
         except exceptions.MkDocsException as error:
             raise SiteError(str(error)) from error
 

@@ -187,7 +187,13 @@ def _add(files: Files, file: File) -> None:
 
 
 def _has_wall(file: File) -> bool:
-    return _WALL.search(file.content_string) is not None
+    return _WALL.search(_text(file)) is not None
+
+
+def _text(file: File) -> str:
+    """A note that is no UTF-8 is for MkDocs to complain of, which names it."""
+    with open(str(file.abs_src_path), encoding="utf-8-sig", errors="replace") as note:
+        return note.read()
 
 
 def _plans(shelf: Shelf, wanted: list[Fence], everything: bool) -> Iterator[Plan]:
@@ -220,5 +226,5 @@ def _names(fence: Fence, name: str) -> bool:
 
 def _title(file: File) -> str:
     """The first heading of a note."""
-    heading = re.search(r"^# +(.+?) *$", file.content_string, re.MULTILINE)
+    heading = re.search(r"^# +(.+?) *$", _text(file), re.MULTILINE)
     return heading[1] if heading else file.name
