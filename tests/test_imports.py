@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Rooms by floor: a room imports only from floors below its own, so rooms of one floor are strangers to each other.
 FLOORS = (
     ("model", "errors", "escaping", "values"),
-    ("loader", "resolver", "planner", "helpers", "formats", "redaction", "executors", "renderers", "labs"),
+    ("loader", "resolver", "planner", "helpers", "formats", "redaction", "masking", "executors", "renderers", "labs"),
     ("pipeline", "catalog", "archive"),
     ("cli", "server", "mkdocs_runbook"),
 )

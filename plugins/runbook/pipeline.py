@@ -14,6 +14,7 @@ from runbook.executors.replay import ReplayExecutor
 from runbook.executors.schedule import Brake, Ended, Event, Started, run_commands
 from runbook.helpers.conclusions import conclude
 from runbook.helpers.loading import Helper, load_helper
+from runbook.masking import Masker
 from runbook.model import Capture, Command, Host, Output, Plan, Run, Runbook, Scenario, Source, Value
 from runbook.planner import plan as make_plan
 from runbook.resolver import resolve
@@ -160,18 +161,19 @@ def _judge(
 
 def _masked(steps: Steps, secrets: frozenset[str]) -> Steps:
     """What happens, and its captures, without any secret."""
-    live = _Mask(secrets)
+    masker = Masker(secrets)
+    live = _Mask(masker)
     with closing(steps):
         while True:
             try:
                 event = next(steps)
             except StopIteration as end:
-                return tuple(mask(capture, secrets) for capture in end.value)
+                return tuple(_without(masker, capture) for capture in end.value)
             if isinstance(event, Output):
                 yield live.masked(event)
             elif isinstance(event, Ended):
                 yield from live.rest(event.capture.step)
-                yield Ended(mask(event.capture, secrets))
+                yield Ended(_without(masker, event.capture))
             else:
                 yield event
 
@@ -179,35 +181,27 @@ def _masked(steps: Steps, secrets: frozenset[str]) -> Steps:
 class _Mask:
     """Masks secrets in output as it comes: what may be the first half of one waits until it is known."""
 
-    def __init__(self, secrets: frozenset[str]) -> None:
-        self._secrets = secrets
+    def __init__(self, masker: Masker) -> None:
+        self._masker = masker
         self._waiting: dict[tuple[str, str], bytes] = {}
 
     def masked(self, output: Output) -> Output:
         place = (output.step, output.stream)
-        data = _without(self._secrets, self._waiting.pop(place, b"") + output.data)
-        halves = (secret.encode()[:length] for secret in self._secrets for length in range(1, len(secret.encode())))
-        half = max((half for half in halves if data.endswith(half)), key=len, default=b"")
-        self._waiting[place] = half
-        return replace(output, data=data.removesuffix(half))
+        data, self._waiting[place] = self._masker.beginning(self._waiting.pop(place, b"") + output.data)
+        return replace(output, data=data)
 
     def rest(self, step: str) -> Iterator[Output]:
-        """What still waits when a step has ended: it was no secret."""
+        """What still waits when a step has ended."""
         for place, data in list(self._waiting.items()):
             if place[0] == step and data:
-                yield Output(*place, self._waiting.pop(place))
+                yield Output(*place, self._masker.whole(self._waiting.pop(place)))
 
 
 def mask(capture: Capture, secrets: frozenset[str]) -> Capture:
     """The capture without any secret value that the command, or the words on how it ended, may have repeated."""
-    detail = _without(secrets, capture.detail.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
-    return replace(
-        capture, stdout=_without(secrets, capture.stdout), stderr=_without(secrets, capture.stderr), detail=detail
-    )
+    return _without(Masker(secrets), capture)
 
 
-def _without(secrets: frozenset[str], data: bytes) -> bytes:
-    # The longest first, for one may be a part of another.
-    for secret in sorted(secrets, key=len, reverse=True):
-        data = data.replace(secret.encode(), b"***")
-    return data
+def _without(masker: Masker, capture: Capture) -> Capture:
+    detail = masker.whole(capture.detail.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+    return replace(capture, stdout=masker.whole(capture.stdout), stderr=masker.whole(capture.stderr), detail=detail)
