@@ -49,6 +49,11 @@ def open_to_all(path: Path) -> None:
 BASIC = ("title", "summary", "section")
 
 
+def rounds(some: int, full: int) -> int:
+    """How many rounds a trial has: all of them under scripts/soak, some under scripts/test."""
+    return full if "RUNBOOK_SOAK" in os.environ else some
+
+
 class Base:
     """A folder with runbooks/; `call` runs the command in it."""
 
