@@ -30,11 +30,11 @@ sys.stderr.buffer.write(said)
 
 
 def forms(secret: str) -> dict[str, bytes]:
-    """Each form in which it is printed, by what must not be seen of it afterwards."""
+    """Each form in which it is printed, by its name."""
     data = secret.encode()
     shown = {
         "plain": data,
-        "base64": base64.b64encode(data).rstrip(b"=")[:-1],
+        "base64": base64.b64encode(data),
         "hexadecimal": data.hex().encode(),
         "percent": urllib.parse.quote(secret, safe="").encode(),
         "JSON": json.dumps(secret)[1:-1].encode(),
@@ -43,6 +43,11 @@ def forms(secret: str) -> dict[str, bytes]:
     }
     coloured = b"\x1b[31m".join(data[at : at + 2] for at in range(0, len(data), 2))
     return {**shown, "coloured": coloured, "wrapped": b"\n".join(data[at : at + 4] for at in range(0, len(data), 4))}
+
+
+def seen(form: str, data: bytes) -> bytes:
+    """What must not be seen afterwards: of base64 all but its last sign, which may be of the bits after it in part."""
+    return data.rstrip(b"=")[:-1] if form == "base64" else data
 
 
 def test_no_planted_secret_is_in_anything_that_comes_out(base: Base) -> None:
@@ -60,7 +65,7 @@ def test_no_planted_secret_is_in_anything_that_comes_out(base: Base) -> None:
             assert run.captures[0].exit_code == 0
             for place, said in {"live": b"".join(live), **outputs(run)}.items():
                 # The command's own words are shown; they hold what it prints in hexadecimal of a longer text.
-                assert data not in said, (place, form)
+                assert seen(form, data) not in said, (place, form)
                 assert secret.encode() not in said, (place, form)
             assert b"say ***" in run.captures[0].stdout, form
             assert run.captures[0].stdout.endswith(b" end")
