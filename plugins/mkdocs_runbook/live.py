@@ -102,7 +102,7 @@ class LiveRuns:
     def _run(self, path: str, plan: Plan, brake: Brake) -> Outcome:
         started, clock = time.time(), time.monotonic()
         try:
-            with ProcessExecutor(None) as executor:
+            with ProcessExecutor(None, hide=True) as executor:
                 captures = finish(gather(plan, executor, brake=brake))
                 run = Run(plan, executor.host(), Source("live"), started, time.monotonic() - clock, captures)
         except RunbookError as error:

@@ -191,7 +191,7 @@ def _capture(said: Any) -> Capture:
     exit_code = _field(said, "exit_code", int, NoneType)
     if (exit_code is None) is (ending is Ending.EXITED):
         raise ValueError(f"`exit_code` cannot be {exit_code} where `ending` is {ending}")
-    optional = {"dropped": 0, "detail": "", **said}
+    optional = {"dropped": 0, "detail": "", "sandbox": "", **said}
     return Capture(
         step=_field(said, "step", str),
         argv=_words(_field(said, "argv", list)),
@@ -204,6 +204,7 @@ def _capture(said: Any) -> Capture:
         # Of a run that only says that something is missing it is not known how much.
         dropped=max(_field(optional, "dropped", int), int(_field(said, "truncated", bool))),
         detail=_exact(_field(optional, "detail", str)),
+        sandbox=_field(optional, "sandbox", str),
     )
 
 

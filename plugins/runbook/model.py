@@ -171,11 +171,15 @@ class Runbook:
     symptoms: tuple[Symptom, ...] = ()
     packages: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     references: tuple[Reference, ...] = ()
+    sandbox_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A step made exact: the words, the environment and the rights it will have, before anything runs."""
+    """A step made exact: the words, the environment and the rights it will have, before anything runs.
+
+    With `sandbox_required` it is not run where a layer of its sandbox is missing.
+    """
 
     step: str
     title: str
@@ -189,6 +193,7 @@ class Command:
     after: tuple[str, ...] = ()
     when: When | None = None
     undo: tuple[str, ...] = ()
+    sandbox_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +219,8 @@ class Output:
 class Capture:
     """What one command left behind. `exit_code` is None unless it exited; `detail` says the ending in words.
 
-    `dropped` counts the bytes that were read but not kept because a stream went over its cap.
+    `dropped` counts the bytes that were read but not kept because a stream went over its cap. `sandbox` is the profile
+    that the command was confined to and its layers, empty where it was not.
     """
 
     step: str
@@ -227,6 +233,7 @@ class Capture:
     seconds: float = 0.0
     dropped: int = 0
     detail: str = ""
+    sandbox: str = ""
 
     @property
     def truncated(self) -> bool:

@@ -44,7 +44,7 @@ def plan(runbook: Runbook, values: Mapping[str, Value], inherited: Mapping[str, 
         if parameter.secret and parameter.name in values
     )
     filler = _Filler(runbook, values)
-    commands = tuple(_command(step, filler, inherited) for step in runbook.steps)
+    commands = tuple(_command(step, filler, inherited, runbook.sandbox_required) for step in runbook.steps)
     if filler.problems:
         raise ParameterError("\n".join(filler.problems))
     return Plan(runbook, dict(values), commands, secrets - {""})
@@ -56,7 +56,7 @@ def environment(terminal: bool, inherited: Mapping[str, str]) -> tuple[tuple[str
     return tuple({**_ENVIRONMENT, **(_ON_TERMINAL if terminal else _IN_PIPES), **kept}.items())
 
 
-def _command(step: Step, filler: _Filler, inherited: Mapping[str, str]) -> Command:
+def _command(step: Step, filler: _Filler, inherited: Mapping[str, str], sandbox_required: bool) -> Command:
     return Command(
         step=step.id,
         title=step.title,
@@ -70,6 +70,7 @@ def _command(step: Step, filler: _Filler, inherited: Mapping[str, str]) -> Comma
         after=step.after,
         when=step.when,
         undo=filler.words(step, step.undo),
+        sandbox_required=sandbox_required,
     )
 
 

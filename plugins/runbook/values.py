@@ -40,6 +40,13 @@ CAPABILITIES = (
     "checkpoint_restore",
 )
 
+#: Those with which one can look further, and that a step which only reads may therefore ask for.
+READING_CAPABILITIES = (
+    *("dac_read_search", "sys_ptrace", "syslog", "perfmon", "audit_read", "net_raw", "net_admin", "sys_admin"),
+)
+#: Of these, those with which one can also change much: only for a command whose every word is written down.
+PINNED_CAPABILITIES = ("net_admin", "sys_admin")
+
 _LINE_ENDS = re.compile("[\t\n\r]")
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,100}")

@@ -10,7 +10,7 @@ import pytest
 
 from runbook.executors import session
 from runbook.executors.process import ProcessExecutor
-from runbook.model import Ending
+from runbook.model import Effect, Ending
 from tests.executors.driving import begin, command, drive, interrupt, run, sh
 
 
@@ -53,7 +53,7 @@ def test_interrupting_a_command_that_has_ended_changes_nothing(
 def test_the_detail_says_the_ending_in_words(
     here: ProcessExecutor, mark: str, script: str, timeout: float, detail: str
 ) -> None:
-    assert run(here, sh(mark, script, timeout=timeout)).detail == detail
+    assert run(here, sh(mark, script, timeout=timeout, effect=Effect.CHANGE)).detail == detail
 
 
 def test_a_time_out_of_nothing_still_ends(here: ProcessExecutor, mark: str) -> None:
@@ -65,7 +65,7 @@ def test_what_cannot_be_killed_is_left_behind_and_named(mark: str, monkeypatch: 
     monkeypatch.setattr(session, "UNKILLABLE_SECONDS", 0.2)
     with ProcessExecutor() as executor:
         # It stops the process that would kill it: as with one that the kernel holds, no order arrives.
-        capture = run(executor, sh(mark, "echo $PPID; kill -STOP $PPID; sleep 60", timeout=0.3))
+        capture = run(executor, sh(mark, "echo $PPID; kill -STOP $PPID; sleep 60", timeout=0.3, effect=Effect.CHANGE))
         os.kill(int(capture.stdout), signal.SIGCONT)
     assert capture.ending is Ending.TIMED_OUT
     assert "does not die" in capture.detail

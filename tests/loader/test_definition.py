@@ -43,7 +43,7 @@ steps:
     effect: change
     undo: [echo, no]
     when: {step: look, failed: false}
-  - {id: ask, argv: [sudo, id], terminal: true, answers: {"(?i)password": "{password}"}, when: {parameter: password}}
+  - {id: ask, argv: [pinentry], terminal: true, answers: {"(?i)password": "{password}"}, when: {parameter: password}}
 labs:
   - {id: full, title: A full disk, kind: kernel, script: labs/full.sh, commands: [sfdisk], disks: [1M, 2M], memory: 1G,
      expect: {disk-full: critical, not-found: unknown}}

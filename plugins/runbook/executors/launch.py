@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -37,12 +38,17 @@ class Launcher:
         terminal: bool = False,
         seccomp: bytes = b"",
         remove: str = "",
+        network: tuple[str, str] | None = None,
+        confine: Mapping[str, object] | None = None,
+        prove: bool = False,
     ) -> Process:
         """Start `program` with these words as argv and these descriptors as stdin, stdout and stderr.
 
         The descriptors stay the caller's to close. `seccomp` is a filter to load first (struct sock_filter[]); the
-        folder `remove` is deleted once nothing of the command is left, even if we are gone by then. Raises
-        ExecutionError when the launcher itself is gone.
+        folder `remove` is deleted once nothing of the command is left, even if we are gone by then. `network` is a
+        network namespace to enter, and `confine` what to confine it to (see `sandbox`); with `prove` nothing is
+        started, and a proof of the confinement is written to stdout. Raises ExecutionError when the launcher itself is
+        gone.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         request = os.memfd_create("request")
@@ -56,6 +62,9 @@ class Launcher:
                 "terminal": terminal,
                 "seccomp": seccomp.hex(),
                 "remove": remove,
+                "network": network,
+                "confine": confine,
+                "prove": prove,
             }
             os.write(request, json.dumps(wanted).encode())
             os.lseek(request, 0, os.SEEK_SET)
@@ -101,6 +110,8 @@ class Process:
         self.status: int | None = None
         #: The errno with which it could not be started.
         self.error: int | None = None
+        #: Why it was not started, in words: it could not be confined.
+        self.refusal = ""
         #: Whether it and everything it started is gone, or was given up.
         self.gone = False
 
@@ -110,14 +121,16 @@ class Process:
     def news(self) -> None:
         """Take in one message; call it when `fileno` is readable."""
         try:
-            message = self._control.recv(64)
+            message = self._control.recv(1024)
         except OSError:
             message = b""
         word, _, number = message.partition(b" ")
         if word == b"status":
             self.status = int(number)
-        elif word == b"error":
+        elif word == b"error" and number.isdigit():
             self.error = int(number)
+        elif word == b"error":
+            self.error, self.refusal = errno.EPERM, number.decode("utf-8", "replace")
         elif not word:
             self.gone = True
 

@@ -1,13 +1,15 @@
 """The process that starts commands: a small supervisor around each, so that no descendant outlives its step.
 
-Run as `python -I -S launcher.py FD`, single-threaded and free of the engine's imports, because it forks. FD is a
+Run as `python -I -S launcher.py FD`, single-threaded and free of the engine's imports (but those two modules that
+confine a command, which are no larger than it is), because it forks. FD is a
 SOCK_SEQPACKET socket; each message on it carries five descriptors: a file with the request as JSON (`argv`,
-`environment`, `directory`, `terminal`, `seccomp`, `remove`; see Launcher.start), the command's stdin, stdout and
+`environment`, `directory`, `terminal`, `confine`, …; see Launcher.start), the command's stdin, stdout and
 stderr, and a control socket.
 
 For each request a supervisor is forked. It becomes a child subreaper (prctl(2)), so every orphan of the command becomes
 its child, and it starts the command in a session of its own. On the control socket it says, a message each, `started`,
-then `status N` (a wait status) or `error N` (an errno), and closes it when nothing of the command is left. It obeys
+then `status N` (a wait status) or `error N` (an errno, or in words what refused to confine it), and closes it when
+nothing of the command is left. It obeys
 `term` (SIGTERM to the whole tree) and `kill` (SIGKILL until nothing is left); when the socket closes because whoever
 asked has died, it kills. The launcher does the same when its own socket closes.
 """
@@ -25,18 +27,21 @@ import socket
 import sys
 import time
 
+sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+from runbook.executors import confine
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-PR_SET_NO_NEW_PRIVS = 38
-PR_SET_SECCOMP = 22
-SECCOMP_MODE_FILTER = 2
 TIOCSCTTY = 0x540E
 #: How long to go on killing what does not die (uninterruptible sleep, another user's process), in seconds.
 GIVE_UP_SECONDS = 1.5
+#: Of the words that say why a command could not be started, in bytes.
+LONGEST_REASON = 200
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -140,26 +145,45 @@ def supervise(request: int, stdin: int, stdout: int, stderr: int, control_number
         wanted = json.load(file)
     failed_reading, failed_writing = os.pipe2(os.O_CLOEXEC)
     supervisor = os.getpid()
+    scratch = make_scratch() if wanted["confine"] else ""
     try:
         command = os.fork()
-    except OSError as error:
-        return say(control, f"error {error.errno}".encode())
-    if command == 0:
-        become(wanted, (stdin, stdout, stderr), failed_writing, supervisor)
-    for descriptor in (stdin, stdout, stderr, failed_writing):
-        os.close(descriptor)
-    failed = os.read(failed_reading, 16)
-    say(control, b"error " + failed if failed else b"started")
-    try:
+        if command == 0:
+            become(wanted, scratch, (stdin, stdout, stderr), failed_writing, supervisor)
+        for descriptor in (stdin, stdout, stderr, failed_writing):
+            os.close(descriptor)
+        failed = os.read(failed_reading, LONGEST_REASON)
+        say(control, b"error " + failed if failed else b"started")
         watch(control, woken, command)
+    except OSError as error:
+        say(control, f"error {error.errno}".encode())
     finally:
-        if wanted["remove"]:
-            import shutil
-
-            shutil.rmtree(wanted["remove"], ignore_errors=True)
+        for folder in (wanted["remove"], scratch):
+            remove(folder)
 
 
-def become(wanted: dict[str, Any], streams: tuple[int, int, int], failed: int, supervisor: int) -> None:
+def make_scratch() -> str:
+    """A folder that is this command's alone, in memory if it can be; or "" where there can be none: few need one."""
+    for place in ("/dev/shm", "/run", "/tmp"):
+        folder = f"{place}/runbook-{os.urandom(8).hex()}"
+        with contextlib.suppress(OSError):
+            os.mkdir(folder, 0o700)
+            return folder
+    return ""
+
+
+def remove(folder: str) -> None:
+    try:
+        if folder:
+            # Mostly empty, and then there is nothing to import for it.
+            os.rmdir(folder)
+    except OSError:
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def become(wanted: dict[str, Any], scratch: str, streams: tuple[int, int, int], failed: int, supervisor: int) -> None:
     """Turn this fresh child into the command; never returns."""
     try:
         os.setsid()
@@ -179,8 +203,21 @@ def become(wanted: dict[str, Any], streams: tuple[int, int, int], failed: int, s
         os.umask(0o022)
         os.chdir(wanted["directory"])
         if wanted["seccomp"]:
-            load_filter(bytes.fromhex(wanted["seccomp"]))
-        os.execve(wanted["argv"][0], wanted["words"], wanted["environment"])
+            confine.load_filter(bytes.fromhex(wanted["seccomp"]))
+        if wanted["network"]:
+            confine.enter_network(*wanted["network"])
+        if wanted["prove"]:
+            os.write(1, json.dumps(confine.prove(wanted["confine"], scratch)).encode())
+            os._exit(0)
+        environment = wanted["environment"]
+        if wanted["confine"]:
+            confine.confine(wanted["confine"], scratch)
+            # The kernel forgets it when a process becomes somebody else (prctl(2)).
+            libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            environment |= {"TMPDIR": scratch} if scratch else {}
+        os.execve(wanted["argv"][0], wanted["words"], environment)
+    except confine.Refused as error:
+        os.write(failed, str(error.strerror).encode()[:LONGEST_REASON])
     except OSError as error:
         os.write(failed, str(error.errno).encode())
     except ValueError:
@@ -188,21 +225,6 @@ def become(wanted: dict[str, Any], streams: tuple[int, int, int], failed: int, s
         os.write(failed, str(errno.EINVAL).encode())
     finally:
         os._exit(127)
-
-
-def load_filter(program: bytes) -> None:
-    """Have the kernel refuse the system calls that this BPF program names (seccomp(2)), here and in all children."""
-
-    class Program(ctypes.Structure):
-        _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
-
-    argument = Program(len(program) // 8, program)
-    for option, value, pointer in (
-        (PR_SET_NO_NEW_PRIVS, 1, None),
-        (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(argument)),
-    ):
-        if libc.prctl(option, value, pointer, 0, 0) != 0:
-            raise OSError(ctypes.get_errno(), "prctl")
 
 
 def lift(streams: tuple[int, int, int]) -> list[int]:

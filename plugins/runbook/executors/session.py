@@ -24,8 +24,9 @@ ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENOEXEC}
 class Session:
     """The state that running on pipes and running on a terminal share; `cap` is in bytes a stream."""
 
-    def __init__(self, command: Command, process: Process, cap: int) -> None:
+    def __init__(self, command: Command, process: Process, cap: int, sandbox: str) -> None:
         self.command = command
+        self._sandbox = sandbox
         self._process = process
         self._cap = cap
         self._kept = {"stdout": bytearray(), "stderr": bytearray()}
@@ -132,6 +133,7 @@ class Session:
             seconds=round(seconds, 6),
             dropped=self._dropped,
             detail=detail,
+            sandbox=self._sandbox,
         )
 
     def _how(self) -> tuple[Ending, int | None, str]:
@@ -152,6 +154,8 @@ class Session:
 
     def _why_not_started(self, error: int) -> str:
         name = self.command.argv[0]
+        if self._process.refusal:
+            return f"could not be confined any more: {self._process.refusal}"
         if error == errno.ENOENT:
             # The file was found before it was started: what is missing is the program that its first line names.
             return f"the interpreter of {name} is not on this host"

@@ -15,8 +15,8 @@ from pexpect.expect import searcher_re
 
 from runbook.executors.executor import Interrupted
 from runbook.executors.keyboard import SIZE, Keyboard
-from runbook.executors.launch import Launcher, Process
-from runbook.executors.process import hear, program
+from runbook.executors.launch import Process
+from runbook.executors.process import Start, hear
 from runbook.executors.session import Session
 from runbook.model import Capture, Command, Output
 
@@ -26,20 +26,17 @@ PROMPT_BYTES = 4096
 READ_BYTES = 65536
 
 
-def execute(
-    command: Command, launcher: Launcher, keyboard: Keyboard | None, cap: int
-) -> Generator[Output, None, Capture]:
+def execute(command: Command, start: Start, keyboard: Keyboard | None, cap: int) -> Generator[Output, None, Capture]:
     """Run on a pty; `keyboard` is None when nobody is there to type."""
     master, slave = os.openpty()
     with closing(_Terminal(master, command.answers)) as terminal:
         try:
             _resize(master, keyboard)
-            environment = dict(command.environment)
-            process = launcher.start(program(command), command.argv, environment, (slave, slave, slave), terminal=True)
+            process = start(command, (slave, slave, slave), terminal=True)
         finally:
             # Ours must be closed, or the end of the command's side would never show.
             os.close(slave)
-        session = Session(command, process, cap)
+        session = Session(command, process, cap, start.sandbox)
         with closing(process), keyboard.raw() if keyboard is not None else nullcontext():
             yield from _pump(session, process, terminal, keyboard)
     return session.capture()

@@ -27,13 +27,13 @@ from runbook.model import Command
 SAID_BYTES = 4096
 
 
-def main() -> None:
+def main(confined: bool) -> None:
     """Serve until the channel closes."""
     with suppress(termios.error):
         # A kernel lab's channel is its serial line, which would echo and rewrite what passes.
         tty.setraw(0)
     channel = Channel(0, 1, acknowledges=True)
-    agent = Agent(channel)
+    agent = Agent(channel, confined)
     channel.send({"hello": asdict(agent.host())})
     while (message := channel.receive()) is not None:
         agent.take(message)
@@ -42,10 +42,10 @@ def main() -> None:
 class Agent:
     """The commands that run in this lab, each in a thread of its own."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, confined: bool) -> None:
         self._channel = channel
         self._keyboard = RelayKeyboard()
-        self._executor = ProcessExecutor(self._keyboard)
+        self._executor = ProcessExecutor(self._keyboard, confined=confined)
         self._orders: dict[int, list[str]] = {}
         self._set_by_lab = {name: os.environ[name] for name in LAB_SETS if name in os.environ}
         self.host = self._executor.host
@@ -115,7 +115,3 @@ class Agent:
                 output = steps.throw(Interrupted()) if orders and orders.pop() else next(steps)
         except StopIteration as end:
             return pack_capture(end.value)
-
-
-if __name__ == "__main__":
-    main()

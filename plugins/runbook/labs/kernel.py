@@ -59,7 +59,7 @@ def start(scenario: Scenario, folder: str, scripts: str) -> Start:
 
 
 def _init(scenario: Scenario, scripts: str) -> str:
-    settings = {"LAB": scenario.id, "AGENT": shlex.join(agent_words())}
+    settings = {"LAB": scenario.id, "AGENT": shlex.join(agent_words(confined=True))}
     lines = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
     return "\n".join(["#!/bin/sh", *lines, f". {shlex.quote(os.path.join(scripts, 'kernel.sh'))}", ""])
 

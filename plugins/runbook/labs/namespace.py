@@ -22,7 +22,9 @@ def start(scenario: Scenario, folder: str, scripts: str) -> Start:
     program = find(PROGRAM, PATH)
     if program is None:
         raise LabError("a namespace lab needs `unshare`\n    sudo apt-get install util-linux   (Debian, Ubuntu)")
+    # Not confined: with only one user in there, nobody can become another, and rights are not what they are on a host.
+    agent = shlex.join(agent_words(confined=False))
     spaces = ["--user", "--map-root-user", "--mount", "--net", "--ipc", "--uts", "--pid", "--fork", "--kill-child"]
     prelude = os.path.join(scripts, "namespace.sh")
-    words = [program, *spaces, "--mount-proc", "/bin/sh", prelude, scenario.id, shlex.join(agent_words())]
+    words = [program, *spaces, "--mount-proc", "/bin/sh", prelude, scenario.id, agent]
     return Start(program, tuple(words), {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", "TMPDIR": folder})

@@ -23,9 +23,12 @@ class Start:
     seccomp: bytes = b""
 
 
-def agent_words() -> list[str]:
-    """The command that starts the agent with this very Python and engine, whatever the lab's environment says."""
+def agent_words(confined: bool) -> list[str]:
+    """The command that starts the agent with this very Python and engine, whatever the lab's environment says.
+
+    Whether it confines commands as they are on a host is the lab's to say.
+    """
     places = [os.path.dirname(os.path.dirname(os.path.abspath(runbook.__file__)))]
     places += [place for place in sys.path if "site-packages" in place or "dist-packages" in place]
-    code = f"import sys; sys.path += {places!r}; from runbook.labs.agent import main; main()"
+    code = f"import sys; sys.path += {places!r}; from runbook.labs.agent import main; main({confined})"
     return [sys.executable, "-I", "-S", "-B", "-c", code]

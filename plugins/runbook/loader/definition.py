@@ -126,6 +126,10 @@ RUNBOOK = Record(
         "symptoms": Field(ListOf(SYMPTOM), "What people say who need this runbook, for the index by symptom."),
         "packages": Field(MapOf(OneOf((Text(), PACKAGES))), "The package that brings a command."),
         "references": Field(ListOf(REFERENCE), "Where its statements can be looked up."),
+        "sandbox": Field(
+            Choice(("preferred", "required")),
+            "Whether it runs where part of the sandbox is missing; preferred: it does.",
+        ),
     },
 )
 
@@ -190,6 +194,7 @@ def _runbook(name: str, folder: str, digest: str, found: dict[str, Any]) -> Runb
         symptoms=tuple(Symptom(**symptom) for symptom in found.get("symptoms", ())),
         packages=tuple((command, _packages(names)) for command, names in found.get("packages", {}).items()),
         references=tuple(Reference(**reference) for reference in found.get("references", ())),
+        sandbox_required=found.get("sandbox") == "required",
     )
 
 

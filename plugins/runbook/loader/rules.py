@@ -12,7 +12,23 @@ from collections.abc import Iterable, Iterator
 
 from runbook.loader.documents import Mapping, Node, Report, Scalar, Sequence
 from runbook.loader.words import check_reply, check_words
-from runbook.values import ENGINE_CODES, TYPES, nearest, parse_value, shorten
+from runbook.values import (
+    CAPABILITIES,
+    ENGINE_CODES,
+    PINNED_CAPABILITIES,
+    READING_CAPABILITIES,
+    TYPES,
+    nearest,
+    parse_value,
+    shorten,
+)
+
+#: Programs that run others as somebody else; and programs that run whatever their words say.
+_GIVE_RIGHTS = ("sudo", "doas", "su", "pkexec", "runuser", "setpriv", "capsh")
+_RUN_ANYTHING = (
+    *("sh", "bash", "dash", "ash", "zsh", "ksh", "busybox", "env", "xargs", "nice", "timeout", "stdbuf", "nohup"),
+    *("python3", "python", "perl", "ruby", "lua", "node", "php", "awk", "gawk", "mawk", "find", "ssh", "script"),
+)
 
 
 def check(root: Node, folder: str, report: Report) -> None:
@@ -26,6 +42,7 @@ def check(root: Node, folder: str, report: Report) -> None:
     declared = {name: _is_true(_get(node, "secret")) for node in parameters if (name := _text(_get(node, "name")))}
     for step in steps:
         _check_command(step, declared, report)
+        _check_rights(step, report)
         _check_answers(step, declared, report)
         _check_condition(step, declared, report)
     _check_order(steps, report)
@@ -134,6 +151,29 @@ def _check_command(step: Node, declared: dict[str, bool], report: Report) -> Non
         check_words(command, declared, report)
     if undo is not None and _text(_get(step, "effect")) != "change":
         report.add(undo, "only a step that changes something can be undone", "add `effect: change`, or delete `undo`")
+
+
+def _check_rights(step: Node, report: Report) -> None:
+    """A step that only reads has its rights from the launcher, and strong ones only for words that are written down."""
+    if _text(_get(step, "effect")) == "change":
+        return
+    argv, needs = _get(step, "argv"), _get(step, "needs")
+    first = _items(argv)[0] if _items(argv) else None
+    program = os.path.basename(_text(first) or "")
+    if first is not None and program in _GIVE_RIGHTS:
+        message = f"{program} gives no rights inside the sandbox of a step that only reads"
+        report.add(first, message, "delete it, and write `needs: {root: true}`")
+    capabilities = [(node, _text(node)) for node in _items(_get(needs, "capabilities"))]
+    for node, name in capabilities:
+        if name in CAPABILITIES and name not in READING_CAPABILITIES:
+            known = ", ".join(READING_CAPABILITIES)
+            report.add(node, f"a step that only reads cannot have {name}", f"it may have {known}")
+    pinned = [name for _, name in capabilities if name in PINNED_CAPABILITIES]
+    if _is_true(_get(needs, "root")):
+        pinned.insert(0, "root")
+    if argv is not None and pinned and (_is_true(_get(step, "shell")) or program in _RUN_ANYTHING):
+        message = f"a step that reads with the right of {pinned[0]} cannot be a shell's or an interpreter's"
+        report.add(argv, message, "name the one command, word by word")
 
 
 def _check_answers(step: Node, declared: dict[str, bool], report: Report) -> None:

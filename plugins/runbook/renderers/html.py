@@ -202,6 +202,8 @@ class _Page:
         yield f'<span class="rb-ended">{text(how)}</span></summary>\n{self._command(shlex.join(capture.argv))}\n'
         if capture.detail and capture.detail != ended(capture):
             yield f'<p class="rb-remark">{text(one_line(capture.detail))}</p>\n'
+        if capture.sandbox:
+            yield f'<p class="rb-remark">Sandbox {text(one_line(capture.sandbox))}.</p>\n'
         for stream, data in (("stdout", capture.stdout), ("stderr", capture.stderr)):
             if data:
                 lines = "".join(self._output(capture.step, stream, data))

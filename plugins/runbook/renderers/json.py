@@ -99,6 +99,7 @@ def _capture(capture: Capture, output: Callable[[Capture, str], str]) -> dict[st
         "truncated": capture.truncated,
         "dropped": capture.dropped,
         "detail": _exact(capture.detail),
+        "sandbox": _exact(capture.sandbox),
     }
 
 

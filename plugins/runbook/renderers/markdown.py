@@ -7,7 +7,18 @@ from collections.abc import Iterator, Sequence
 
 from runbook.escaping import safe
 from runbook.model import Finding, Reference, Run
-from runbook.renderers.plain import CODE, SIGNS, URL, advice_parts, duration, ended, one_line, provenance, quote
+from runbook.renderers.plain import (
+    CODE,
+    SIGNS,
+    URL,
+    advice_parts,
+    confinement,
+    duration,
+    ended,
+    one_line,
+    provenance,
+    quote,
+)
 from runbook.renderers.renderer import WIDTH
 
 
@@ -30,6 +41,8 @@ def _lines(run: Run) -> Iterator[str]:
     yield from ("", "| step | ended | seconds |", "| --- | --- | --- |")
     for capture in run.captures:
         yield f"| `{capture.step}` | {ended(capture)} | {capture.seconds:.3f} |"
+    if confined := confinement(run):
+        yield from ("", f"Sandbox {inline(confined)}")
 
 
 def _finding(run: Run, finding: Finding) -> Iterator[str]:

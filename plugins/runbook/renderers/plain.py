@@ -67,6 +67,11 @@ def advice_parts(advice: str) -> Iterator[tuple[bool, list[str]]]:
         yield is_command, [line.strip() if is_command else line for line in lines]
 
 
+def confinement(run: Run) -> str:
+    """What the commands were confined to, each once and in order; empty where none was."""
+    return one_line(" · ".join(dict.fromkeys(capture.sandbox for capture in run.captures if capture.sandbox)))
+
+
 def duration(seconds: float) -> str:
     """A duration as a person says it: `0.04 s`, `2 min 05 s`."""
     if seconds < 60:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from runbook.escaping import escape, safe
 from runbook.model import Ending, Finding, Run, Verdict
-from runbook.renderers.plain import SIGNS, duration, ended, one_line, provenance, quote
+from runbook.renderers.plain import SIGNS, confinement, duration, ended, one_line, provenance, quote
 from runbook.renderers.renderer import WIDTH
 
 #: SGR parameters (ECMA-48); the verdict's word and sign say the same without colour.
@@ -98,6 +98,8 @@ class _Page:
         if skipped:
             words.append(f"{skipped} skipped")
         yield from (self._dim(line) for line in wrap(" · ".join(words), "  ", "", width=self._width))
+        if confined := confinement(self._run):
+            yield from (self._dim(line) for line in wrap(f"sandbox {confined}", "  ", "", width=self._width))
         told = {evidence.step for finding in self._run.findings for evidence in finding.evidence}
         for capture in odd:
             said = capture.stderr.rstrip().rpartition(b"\n")[2]

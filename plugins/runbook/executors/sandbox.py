@@ -1,0 +1,154 @@
+"""Which confinement a command gets on this host, and the proof that it holds, made before the first one runs.
+
+A step that changes the host gets none. A step that reads gets one of three profiles:
+
+- `user`: whoever is not root. Landlock, or where that is too old a user namespace with read-only mounts; seccomp.
+- `inspect`: root's, for a step that does not need root itself. Read-only mounts, another user, seccomp; it may read
+  everything and, since it is in no Landlock domain, see whose a process or a socket is.
+- `root`: for a step that needs root itself, whose words the definition pins. Read-only mounts, few capabilities,
+  Landlock (so that devices are not written either) and seccomp.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import threading
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+from runbook.errors import ExecutionError
+from runbook.executors.launch import Launcher
+from runbook.model import Command, Effect
+from runbook.values import CAPABILITIES
+
+#: Stands in every record; another number when a profile stops more, or less.
+VERSION = 1
+#: Groups of layers (see `confine`): of each group the first that can be had.
+_ALTERNATIVES = {
+    "user": (("landlock", "mounts"), ("capabilities",), ("calls",)),
+    "inspect": (("mounts", "landlock"), ("ids", "capabilities"), ("calls",)),
+    "root": (("mounts",), ("capabilities",), ("landlock",), ("calls",)),
+}
+#: What Landlock must be able to do: as the only layer over files, stop truncating too (ABI 3, Linux 6.2).
+_LANDLOCK = {"user": 3, "inspect": 3, "root": 1}
+#: What root's steps keep whatever they declare: reading is the purpose.
+_KEPT = {"user": (), "inspect": ("dac_read_search",), "root": ("dac_read_search", "sys_admin", "sys_ptrace", "syslog")}
+
+#: What nobody should find on a page: hashes of passwords, private keys, keys to clouds and registries.
+SECRET_PLACES = (
+    *("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/ssh/ssh_host_*_key", "/etc/ssl/private"),
+    *("/etc/krb5.keytab", "/etc/wireguard", "/etc/NetworkManager/system-connections", "/run/secrets"),
+    *(
+        f"{home}/{name}"
+        for home in ("/root", "/home/*")
+        for name in (
+            *(".ssh", ".gnupg", ".aws", ".azure", ".kube", ".netrc", ".pgpass", ".my.cnf", ".git-credentials"),
+            *(".config/gcloud", ".config/gh", ".docker/config.json", ".password-store", ".local/share/keyrings"),
+        )
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a profile is made of on this host; `refused` says why a layer cannot be had."""
+
+    profile: str
+    layers: tuple[str, ...]
+    refused: dict[str, str] = field(default_factory=dict)
+    landlock: int = 0
+    filter: str = field(default="", repr=False)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The layers that this profile has elsewhere, each as the first of its alternatives."""
+        groups = _ALTERNATIVES[self.profile]
+        return tuple(group[0] for group in groups if not set(group) & set(self.layers))
+
+    def __str__(self) -> str:
+        layers = [f"landlock {self.landlock}" if layer == "landlock" else layer for layer in self.layers]
+        text = f"{self.profile}/{VERSION}: {', '.join(layers) or 'nothing'}"
+        return text + (f"; without {', '.join(self.missing)}" if self.missing else "")
+
+
+class Sandbox:
+    """Confines the commands that this launcher starts; `hide` keeps secret places out of what is published."""
+
+    def __init__(self, launcher: Launcher, hide: bool = False) -> None:
+        self._launcher = launcher
+        self._hidden = sorted(path for place in SECRET_PLACES for path in glob.glob(place)) if hide else []
+        self._lock = threading.Lock()
+        self._proven: dict[str, Proof] = {}
+
+    def profile(self, command: Command) -> str:
+        """The profile's name, or "" for a command that is not confined."""
+        if command.effect is Effect.CHANGE:
+            return ""
+        if os.geteuid() != 0:
+            return "user"
+        return "root" if command.needs.root else "inspect"
+
+    def request(self, command: Command) -> tuple[dict[str, Any], Proof] | None:
+        """What the launcher is to confine this command to, proven; None for a command that is not confined.
+
+        Raises ExecutionError where the proof fails: a layer that is there does not hold; and OSError where it could not
+        be tried.
+        """
+        profile = self.profile(command)
+        if not profile:
+            return None
+        kept = (*_KEPT[profile], *command.needs.capabilities)
+        wanted: dict[str, Any] = {
+            "profile": profile,
+            "alternatives": _ALTERNATIVES[profile],
+            "kept": sorted({CAPABILITIES.index(name) for name in kept}),
+            "network": command.needs.network,
+            "packets": "net_raw" in kept,
+            "landlock": _LANDLOCK[profile],
+            "hide": self._hidden,
+        }
+        proof = self._proof(wanted)
+        return {**wanted, "layers": proof.layers, "filter": proof.filter}, proof
+
+    def _proof(self, wanted: dict[str, Any]) -> Proof:
+        key = repr(wanted)
+        with self._lock:
+            if key not in self._proven:
+                self._proven[key] = prove(self._launcher, wanted)
+            return self._proven[key]
+
+
+def prove(launcher: Launcher, wanted: dict[str, Any]) -> Proof:
+    """Have a child of the launcher confined and try to break out.
+
+    Raises ExecutionError where an attempt succeeds, and OSError where there can be no child.
+    """
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    try:
+        with open(os.devnull, "r+b") as nothing:
+            streams = (nothing.fileno(), writing, nothing.fileno())
+            process = launcher.start("", (), {}, streams, confine=wanted, prove=True)
+    except BaseException:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+    with open(reading, "rb") as file, closing(process):
+        said = file.read()
+        while not process.gone:
+            process.news()
+    if process.error is not None and not process.refusal:
+        raise OSError(process.error, os.strerror(process.error))
+    if not said:
+        raise ExecutionError("whether commands can be confined here could not be tried: the attempt itself was ended")
+    found = json.loads(said)
+    if found["broken"]:
+        words = "; ".join(f"{attempt} {what}" for attempt, what in found["broken"].items())
+        raise ExecutionError(
+            f"the confinement `{wanted['profile']}` does not hold on this host: {words}\n"
+            "    nothing was run; `runbook doctor` tries it again"
+        )
+    return Proof(wanted["profile"], tuple(found["layers"]), found["refused"], found["landlock"], found["filter"])

@@ -1,0 +1,336 @@
+"""What a step that reads can still do: fifty attempts at an effect, confined and not; and the proof made before it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runbook.errors import ExecutionError
+from runbook.executors import confine, sandbox
+from runbook.executors.launch import Launcher
+from runbook.executors.process import ProcessExecutor, entering
+from runbook.executors.sandbox import Proof, Sandbox
+from runbook.model import Capture, Command, Effect, Ending, Needs
+from tests.base import open_to_all, ordinary
+from tests.executors.driving import command, run, sh
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+HERE = Path(__file__).parent
+#: What no profile stops: a process of one's own.
+ALWAYS = {"fork"}
+NETWORK = {"connect tcp", "listen tcp", "send udp"}
+#: Of the fifty, what an ordinary user cannot do anywhere.
+ROOTS_OWN = {
+    *("sysctl write", "set host name", "set clock", "reboot with wrong magic", "swapoff of nothing", "mount"),
+    *("packet socket", "add network device", "add nft table", "load bpf", "log of the kernel cleared"),
+    *("device opened to write", "device flushed"),
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both scripts where every user can read them."""
+    folder = tmp_path_factory.mktemp("probes")
+    open_to_all(folder)
+    for name in ("probes.py", "probing.py"):
+        shutil.copy(HERE / name, folder)
+        (folder / name).chmod(0o644)
+    return folder
+
+
+def probed(place: Path, user: bool, confined: bool, **more: Any) -> tuple[set[str], str]:
+    """What of the fifty attempts was done, and what the command was confined to."""
+    python, environment = [sys.executable], dict(os.environ)
+    if user:
+        words, added = ordinary()
+        python, environment = words[: words.index("-m")], {**os.environ, **added}
+    wanted = {"confined": confined, "needs": {}, "script": str(place / "probes.py"), **more}
+    done = subprocess.run(
+        [*python, str(place / "probing.py"), json.dumps(wanted)],
+        env=environment,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    assert len(found["results"]) == 50, found
+    refusals = set(found["results"].values()) - {"done"}
+    # Any other errno would be a mistake of the attempt, which would prove nothing.
+    assert refusals <= {"EPERM", "EACCES", "EROFS"}, found
+    return {name for name, result in found["results"].items() if result == "done"}, found["sandbox"]
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("needs", "passing", "profile"),
+    [
+        ({}, set(), "inspect/1: mounts, ids, calls"),
+        ({"network": True}, NETWORK, "inspect/1: mounts, ids, calls"),
+        ({"capabilities": ["sys_ptrace", "syslog"]}, set(), "inspect/1: mounts, ids, calls"),
+        (
+            {"capabilities": ["net_raw", "net_admin"]},
+            NETWORK | {"packet socket", "add network device", "add nft table"},
+            "inspect/1: mounts, ids, calls",
+        ),
+        ({"root": True}, set(), "root/1: mounts, capabilities, landlock N, calls"),
+    ],
+)
+def test_of_roots_fifty_attempts_only_the_declared_ones_are_done(
+    place: Path, needs: dict[str, Any], passing: set[str], profile: str
+) -> None:
+    done, said = probed(place, user=False, confined=True, needs=needs)
+    assert (done, re.sub(r"landlock \d+", "landlock N", said)) == (ALWAYS | passing, profile)
+
+
+def test_of_a_users_fifty_attempts_only_one_is_done(place: Path) -> None:
+    done, said = probed(place, user=True, confined=True)
+    assert done == ALWAYS
+    assert re.fullmatch(r"user/1: (landlock \d+|mounts), capabilities, calls", said)
+
+
+def test_where_landlock_is_too_old_a_user_namespace_does_the_same(place: Path) -> None:
+    done, said = probed(place, user=True, confined=True, landlock=99)
+    # Nothing is written, but to somebody else's socket or process there is a way only for Landlock to close.
+    assert (done, said) == (ALWAYS, "user/1: mounts, capabilities, calls")
+
+
+@as_root
+def test_unconfined_root_can_do_all_fifty(place: Path) -> None:
+    done, said = probed(place, user=False, confined=False)
+    assert (len(done), said) == (50, "")
+
+
+def test_unconfined_a_user_can_do_all_but_what_is_roots(place: Path) -> None:
+    done, _ = probed(place, user=True, confined=False)
+    assert len(done) == 50 - len(ROOTS_OWN)
+    assert not done & ROOTS_OWN
+
+
+@pytest.fixture
+def launcher() -> Iterator[Launcher]:
+    launcher = Launcher()
+    yield launcher
+    launcher.close()
+
+
+def wanted(launcher: Launcher, **needs: Any) -> dict[str, Any]:
+    """What the launcher is asked for, of a command with these needs."""
+    found = Sandbox(launcher).request(Command("a", "", ("true",), (), needs=Needs(**needs)))
+    assert found is not None
+    return {name: value for name, value in found[0].items() if name not in ("layers", "filter")}
+
+
+#: Runs a proof in which one layer says that it is there, and does nothing.
+HOLLOW = """
+import json, sys
+from runbook.executors import confine
+layer, wanted = json.loads(sys.argv[1])
+if layer == "no new privileges":
+    confine.load_filter = lambda program: None
+elif layer:
+    confine._LAYERS[layer] = lambda wanted, scratch: None
+import os, tempfile
+scratch = tempfile.mkdtemp()
+print(json.dumps(confine.prove(wanted, scratch)))
+os.rmdir(scratch)
+"""
+
+
+def proven(layer: str, request: dict[str, Any]) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", HOLLOW, json.dumps([layer, request])], capture_output=True, text=True, check=True
+    )
+    return dict(json.loads(done.stdout))
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("needs", "layer", "attempt"),
+    [
+        ({}, "mounts", "creating a file"),
+        ({}, "ids", "a new network device"),
+        ({}, "calls", "a local socket"),
+        ({"root": True}, "mounts", "chmod"),
+        ({"root": True}, "capabilities", "a new network device"),
+        ({"root": True}, "landlock", "opening a disk to write"),
+        ({"root": True}, "calls", "flushing a device"),
+    ],
+)
+def test_a_layer_that_does_nothing_is_found_out(
+    launcher: Launcher, needs: dict[str, Any], layer: str, attempt: str
+) -> None:
+    request = wanted(launcher, **needs)
+    assert proven("", request)["broken"] == {}
+    assert attempt in proven(layer, request)["broken"]
+
+
+def test_where_the_proof_fails_nothing_is_run(
+    launcher: Launcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(*_: object) -> Proof:
+        raise ExecutionError("the confinement `inspect` does not hold on this host: chmod was not stopped")
+
+    monkeypatch.setattr(sandbox, "prove", told)
+    with ProcessExecutor(launcher=launcher) as executor, pytest.raises(ExecutionError, match="does not hold"):
+        run(executor, sh("", f"touch {tmp_path}/ran"))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_runbook_can_require_the_whole_sandbox(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = "user" if os.geteuid() else "inspect"
+    less = Proof(profile, ("calls",), {"landlock": "version 3 is needed, none is here", "mounts": "mount: refused"})
+    monkeypatch.setattr(sandbox, "prove", lambda *_: less)
+    with ProcessExecutor(launcher=launcher) as executor:
+        capture = run(executor, replace(command("", "true"), sandbox_required=True))
+        assert capture.ending is Ending.NOT_PERMITTED
+        assert "needs the whole sandbox, and here it is only" in capture.detail
+        assert "mount: refused" in capture.detail
+        # Without that word it runs, and says what is missing.
+        assert "; without " in run(executor, command("", "true")).sandbox
+
+
+def test_what_is_missing_is_said() -> None:
+    assert str(Proof("user", ("landlock", "capabilities", "calls"), {}, 7)) == "user/1: landlock 7, capabilities, calls"
+    assert str(Proof("inspect", ("capabilities",))) == "inspect/1: capabilities; without mounts, calls"
+    assert str(Proof("user", ())) == "user/1: nothing; without landlock, capabilities, calls"
+
+
+def test_a_step_that_changes_the_host_is_not_confined(here: ProcessExecutor, mark: str, tmp_path: Path) -> None:
+    capture = run(here, sh(mark, f"echo changed > {tmp_path}/file", effect=Effect.CHANGE))
+    assert (capture.exit_code, capture.sandbox) == (0, "")
+    assert (tmp_path / "file").read_text() == "changed\n"
+
+
+def test_a_step_that_reads_has_a_folder_to_write_into(here: ProcessExecutor, mark: str) -> None:
+    said = run(here, sh(mark, 'seq 9 -1 1 > "$TMPDIR/a" && sort "$TMPDIR/a" | head -n 1 && echo "$TMPDIR"'))
+    first, folder = said.stdout.decode().split()
+    assert first == "1"
+    assert not os.path.exists(folder)
+
+
+def test_its_output_can_be_opened_by_name(here: ProcessExecutor, mark: str) -> None:
+    assert run(here, sh(mark, "echo out > /dev/stdout; echo err > /dev/stderr")).stdout == b"out\n"
+    assert run(here, sh(mark, "echo typed > /dev/tty", terminal=True)).stdout == b"typed\r\n"
+
+
+@as_root
+def test_who_inspects_is_nobody_and_reads_everything(here: ProcessExecutor, mark: str, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("readable\n")
+    secret.chmod(0o600)
+    said = run(here, sh(mark, f"id -u; cat {secret}; grep -E '^(CapEff|NoNewPrivs)' /proc/self/status"))
+    assert said.stdout.decode().split() == ["65530", "readable", "CapEff:", f"{1 << 2:016x}", "NoNewPrivs:", "1"]
+
+
+@as_root
+def test_what_is_published_cannot_have_read_secrets(mark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    (folder / "id").write_text("private\n")
+    (tmp_path / "shadow").write_text("hash\n")
+    monkeypatch.setattr(sandbox, "SECRET_PLACES", (str(folder), str(tmp_path / "shad*")))
+    script = f"cat {folder}/id {tmp_path}/shadow; ls {folder}; cat {tmp_path}/other"
+    (tmp_path / "other").write_text("public\n")
+    for needs in (Needs(), Needs(root=True)):
+        with ProcessExecutor(hide=True) as executor:
+            assert run(executor, sh(mark, script, needs=needs)).stdout == b"public\n"
+        with ProcessExecutor() as executor:
+            assert run(executor, sh(mark, script, needs=needs)).stdout == b"private\nhash\nid\npublic\n"
+
+
+def test_a_users_secrets_are_hidden_too(place: Path, tmp_path: Path) -> None:
+    open_to_all(tmp_path)
+    (tmp_path / "keys").mkdir()
+    for name in ("keys/id", "other"):
+        (tmp_path / name).write_text(f"{name}\n")
+    code = f"""
+from runbook.executors import sandbox
+from runbook.executors.executor import finish
+from runbook.executors.process import ProcessExecutor
+from runbook.model import Command
+sandbox.SECRET_PLACES = ({str(tmp_path / "keys")!r},)
+with ProcessExecutor(hide=True) as executor:
+    command = Command("a", "", ("cat", {str(tmp_path / "keys/id")!r}, {str(tmp_path / "other")!r}), (("PATH", "/bin"),))
+    print(finish(executor.execute(command)).stdout.decode(), end="")
+"""
+    words, added = ordinary()
+    python, environment = words[: words.index("-m")], {**os.environ, **added}
+    done = subprocess.run([*python, "-c", code], env=environment, cwd="/", capture_output=True, text=True, check=True)
+    assert done.stdout == "other\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "words", "network"),
+    [
+        ("ip netns exec blue ss -tln", "ss -tln", ("/run/netns/blue", "blue")),
+        ("ip -n blue addr", "ip addr", ("/run/netns/blue", "")),
+        ("ip -netns blue -br link", "ip -br link", ("/run/netns/blue", "")),
+        ("nsenter --net=/proc/7/ns/net ss", "ss", ("/proc/7/ns/net", "")),
+        ("ip netns exec ../x ss", "ip netns exec ../x ss", None),
+        ("ip netns exec blue", "ip netns exec blue", None),
+        ("ip netns list", "ip netns list", None),
+        ("nsenter --net=/run/netns/a --mount ss", "nsenter --net=/run/netns/a --mount ss", None),
+    ],
+)
+def test_the_way_into_a_namespace_is_the_launchers(argv: str, words: str, network: tuple[str, str] | None) -> None:
+    assert entering(tuple(argv.split())) == (tuple(words.split()), network)
+
+
+@as_root
+def test_commands_run_in_the_namespace_that_they_name(here: ProcessExecutor, mark: str) -> None:
+    name = f"rb-{os.getpid()}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        outside = run(here, command(mark, "readlink", "/proc/self/ns/net")).stdout
+        for words in (("ip", "netns", "exec", name), ("nsenter", f"--net=/run/netns/{name}")):
+            inside = run(here, command(mark, *words, "readlink", "/proc/self/ns/net"))
+            assert inside.exit_code == 0, inside
+            assert inside.stdout != outside
+            assert inside.argv[: len(words)] == words
+        # Its own /sys, too: there is only the loopback device.
+        assert run(here, command(mark, "ip", "netns", "exec", name, "ls", "/sys/class/net")).stdout == b"lo\n"
+        assert b"lo" in run(here, command(mark, "ip", "-n", name, "-br", "link")).stdout
+        missing = run(here, command(mark, "ip", "netns", "exec", "no-such", "true"))
+        assert (missing.ending, missing.exit_code) == (Ending.NOT_FOUND, None)
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
+def test_confining_costs_little(mark: str) -> None:
+    """At most 1 ms a step and 30 ms a run, side by side: the least of many is what it takes on a machine that rests."""
+    plain, read = command(mark, "true", effect=Effect.CHANGE), command(mark, "true")
+    with ProcessExecutor() as executor:
+        run(executor, plain)
+        first = timed(executor, read)
+        bare = confined = first
+        for number in range(400):
+            bare, confined = min(bare, timed(executor, plain)), min(confined, timed(executor, read))
+            if number > 100 and confined - bare <= 0.0008:
+                break
+    print(f"a step {1000 * (confined - bare):.2f} ms more than {1000 * bare:.2f} ms, the proof {1000 * first:.1f} ms")
+    assert confined - bare <= 0.001
+    assert first - confined <= 0.03
+
+
+def timed(executor: ProcessExecutor, command: Command) -> float:
+    start = time.perf_counter()
+    capture: Capture = run(executor, command)
+    assert capture.exit_code == 0
+    return time.perf_counter() - start
+
+
+def test_landlock_is_asked_for_and_not_guessed() -> None:
+    assert confine.landlock_abi() >= 0

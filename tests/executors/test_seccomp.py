@@ -1,0 +1,191 @@
+"""The filter itself, run by a small interpreter of its own, so that both architectures are tested on either."""
+
+from __future__ import annotations
+
+import errno
+import struct
+
+import pytest
+
+from runbook.executors import seccomp
+
+ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+ALLOWED = 0x7FFF0000
+#: System calls of every program (asm/unistd_64.h, asm-generic/unistd.h): read, openat, execve, exit_group, futex.
+ORDINARY = {"x86_64": (0, 257, 59, 231, 202), "aarch64": (63, 56, 221, 94, 98)}
+
+
+def verdict(program: bytes, machine: str, number: int, *arguments: int, audit: int | None = None) -> int:
+    """What the kernel would return: 0 where it is allowed, else the errno (struct seccomp_data, linux/seccomp.h)."""
+    audit = ARCHITECTURES[machine] if audit is None else audit
+    data = struct.pack("IIQ6Q", number, audit, 0, *(*arguments, *[0] * (6 - len(arguments))))
+    code = list(struct.iter_unpack("HBBI", program))
+    place = word = 0
+    while True:
+        kind, if_true, if_false, operand = code[place]
+        place += 1
+        if kind == 0x20:
+            word = struct.unpack_from("I", data, operand)[0]
+        elif kind == 0x54:
+            word &= operand
+        elif kind == 0x06:
+            return 0 if operand == ALLOWED else operand & 0xFFFF
+        else:
+            holds = {0x15: word == operand, 0x35: word >= operand, 0x45: bool(word & operand)}[kind]
+            place += if_true if holds else if_false
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def machine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def filtered(machine: str, refused: tuple[str, ...] = (), families: tuple[int, ...] = (seccomp.AF_NETLINK,)) -> bytes:
+    return seccomp.program(machine, refused, families)
+
+
+def number(machine: str, name: str) -> int:
+    found = seccomp._NUMBERS[name][seccomp._ARCHITECTURES[machine][1]]
+    assert found is not None
+    return found
+
+
+def test_what_every_program_does_is_allowed(machine: str) -> None:
+    program = filtered(machine, (*seccomp.METADATA, *seccomp.SIGNALS, "ptrace"))
+    assert [verdict(program, machine, call) for call in ORDINARY[machine]] == [0] * 5
+
+
+def test_what_no_step_needs_is_refused(machine: str) -> None:
+    column = list(ARCHITECTURES).index(machine)
+    program = filtered(machine)
+    for name in seccomp._ADMINISTRATION:
+        call = seccomp._NUMBERS[name][column]
+        if call is not None:
+            assert verdict(program, machine, call) == errno.EPERM, name
+
+
+@pytest.mark.parametrize("names", [seccomp.METADATA, seccomp.SIGNALS, ("ptrace",)])
+def test_the_rest_is_refused_where_no_other_layer_stops_it(machine: str, names: tuple[str, ...]) -> None:
+    column = list(ARCHITECTURES).index(machine)
+    calls = [call for name in names if (call := seccomp._NUMBERS[name][column]) is not None]
+    assert {verdict(filtered(machine, names), machine, call) for call in calls} == {errno.EPERM}
+    assert {verdict(filtered(machine), machine, call) for call in calls} == {0}
+
+
+def test_system_calls_of_later_kernels_do_not_exist(machine: str) -> None:
+    program = filtered(machine)
+    later = [*range(seccomp.NEWEST + 1, seccomp.NEWEST + 200), 1000, 0x40000000, 0xFFFFFFFF]
+    assert {verdict(program, machine, call) for call in later} == {errno.ENOSYS}
+    assert verdict(program, machine, number(machine, "clone3")) == errno.ENOSYS
+
+
+def test_calls_of_another_architecture_do_not_exist(machine: str) -> None:
+    # i386, whose call 5 is open, and the other of the two.
+    others = [0x40000003, *(audit for name, audit in ARCHITECTURES.items() if name != machine)]
+    assert {verdict(filtered(machine), machine, 5, audit=audit) for audit in others} == {errno.ENOSYS}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("socket", (16,), 0),
+        ("socket", (1,), errno.EPERM),
+        ("socket", (2,), errno.EPERM),
+        ("socket", (17,), errno.EPERM),
+        ("clone", (0x01200011,), 0),
+        ("clone", (0x10000011,), errno.EPERM),
+        ("clone", (0x00020011,), errno.EPERM),
+        ("unshare", (0x400,), 0),
+        ("unshare", (0x80,), errno.EPERM),
+        ("unshare", (0x40000000,), errno.EPERM),
+        ("mq_open", (0, 0), 0),
+        ("mq_open", (0, 0o102), errno.EPERM),
+        ("syslog", (3,), 0),
+        ("syslog", (2,), errno.EPERM),
+        ("syslog", (5,), errno.EPERM),
+        ("setpriority", (0, 0, 19), 0),
+        ("setpriority", (0, 1, 19), errno.EPERM),
+        ("ioprio_set", (1, 0), 0),
+        ("ioprio_set", (1, 7), errno.EPERM),
+        ("sched_setaffinity", (0,), 0),
+        ("sched_setaffinity", (7,), errno.EPERM),
+        ("sched_setattr", (7,), errno.EPERM),
+        ("prlimit64", (0, 7, 1 << 40), 0),
+        ("prlimit64", (7, 7, 0), 0),
+        ("prlimit64", (7, 7, 8), errno.EPERM),
+        ("prlimit64", (7, 7, 1 << 40), errno.EPERM),
+    ],
+)
+def test_by_their_arguments(machine: str, name: str, arguments: tuple[int, ...], expected: int) -> None:
+    assert verdict(filtered(machine), machine, number(machine, name), *arguments) == expected
+
+
+#: What inspection tools ask of devices (linux/fs.h, dm-ioctl.h, sockios.h, asm-generic/ioctls.h, perf_event.h).
+QUESTIONS = {
+    "TCGETS": 0x5401,
+    "TIOCGWINSZ": 0x5413,
+    "FIONREAD": 0x541B,
+    "TIOCSCTTY": 0x540E,
+    "TIOCGPTN": 0x80045430,
+    "BLKGETSIZE64": 0x80081272,
+    "BLKSSZGET": 0x1268,
+    "DM_VERSION": 0xC138FD00,
+    "DM_TABLE_STATUS": 0xC138FD0C,
+    "DM_LIST_DEVICES": 0xC138FD02,
+    "SIOCGIFFLAGS": 0x8913,
+    "SIOCETHTOOL": 0x8946,
+    "PERF_EVENT_IOC_ENABLE": 0x2400,
+    "FS_IOC_GETFLAGS": 0x80086601,
+    "LOOP_GET_STATUS64": 0x4C05,
+    "NS_GET_NSTYPE": 0xB703,
+}
+ORDERS = {
+    "TIOCSTI": 0x5412,
+    "TIOCLINUX": 0x541C,
+    "TIOCSETD": 0x5423,
+    "TIOCVHANGUP": 0x5437,
+    "TUNSETIFF": 0x400454CA,
+    "BLKFLSBUF": 0x1261,
+    "BLKRASET": 0x1262,
+    "BLKROSET": 0x125D,
+    "BLKRRPART": 0x125F,
+    "BLKDISCARD": 0x1277,
+    "BLKSECDISCARD": 0x127D,
+    "BLKZEROOUT": 0x127F,
+    "BLKPG": 0x1269,
+    "DM_REMOVE_ALL": 0xC138FD01,
+    "DM_DEV_CREATE": 0xC138FD03,
+    "DM_DEV_REMOVE": 0xC138FD04,
+    "DM_DEV_SUSPEND": 0xC138FD06,
+    "DM_TABLE_LOAD": 0xC138FD09,
+    "DM_TABLE_CLEAR": 0xC138FD0A,
+    "DM_TARGET_MSG": 0xC138FD0E,
+    "LOOP_SET_FD": 0x4C00,
+    "LOOP_CTL_ADD": 0x4C80,
+    "FS_IOC_SETFLAGS": 0x40086602,
+    "FIFREEZE": 0xC0045877,
+    "FITRIM": 0xC0185879,
+    "SG_IO": 0x2285,
+    "KVM_CREATE_VM": 0xAE01,
+    "USBDEVFS_RESET": 0x5514,
+    "WDIOC_SETOPTIONS": 0x80045704,
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_devices_may_be_asked(machine: str, name: str) -> None:
+    assert verdict(filtered(machine), machine, number(machine, "ioctl"), 3, QUESTIONS[name]) == 0
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_devices_may_not_be_told(machine: str, name: str) -> None:
+    program = filtered(machine)
+    # The kernel looks at the lower half of the request only, and so must the filter.
+    for request in (ORDERS[name], ORDERS[name] | 1 << 32):
+        assert verdict(program, machine, number(machine, "ioctl"), 3, request) == errno.EPERM
+
+
+def test_a_filter_fits(machine: str) -> None:
+    # BPF_MAXINSNS of linux/bpf_common.h; and no jump is longer than its byte, or struct.pack would have failed.
+    everything = (*seccomp.METADATA, *seccomp.SIGNALS, "ptrace")
+    assert len(filtered(machine, everything, (1, 2, 10, 16, 17, 38))) // 8 < 4096
