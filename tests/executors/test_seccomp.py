@@ -92,6 +92,7 @@ def test_calls_of_another_architecture_do_not_exist(machine: str) -> None:
         ("socket", (1,), errno.EPERM),
         ("socket", (2,), errno.EPERM),
         ("socket", (17,), errno.EPERM),
+        ("socket", (31,), errno.EAFNOSUPPORT),
         ("clone", (0x01200011,), 0),
         ("clone", (0x10000011,), errno.EPERM),
         ("clone", (0x00020011,), errno.EPERM),

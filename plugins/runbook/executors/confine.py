@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-#: A user and group that no distribution gives to anybody (Debian Policy 9.2.2: reserved; systemd: not allocated).
-NOBODYS_ID = 65530
 #: How much a step may write into its scratch folder, where that is a file system of its own.
 SCRATCH = "size=64m,mode=0700"
 
@@ -177,16 +175,17 @@ def _ids(wanted: dict[str, Any], scratch: str) -> None:
     if os.geteuid() != 0:
         raise Refused(errno.EPERM, "not root")
     kept = wanted["kept"]
+    user, group = wanted["account"]
     # Ours, and to be opened again by name (/dev/stdout).
     for descriptor in (0, 1, 2):
         if stat.S_ISFIFO(os.fstat(descriptor).st_mode) or os.isatty(descriptor):
-            os.fchown(descriptor, NOBODYS_ID, NOBODYS_ID)
+            os.fchown(descriptor, user, group)
     if scratch:
-        os.chown(scratch, NOBODYS_ID, NOBODYS_ID)
+        os.chown(scratch, user, group)
     check("prctl", libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
     os.setgroups([])
-    os.setresgid(NOBODYS_ID, NOBODYS_ID, NOBODYS_ID)
-    os.setresuid(NOBODYS_ID, NOBODYS_ID, NOBODYS_ID)
+    os.setresgid(group, group, group)
+    os.setresuid(user, user, user)
     _hold(kept)
     for number in kept:
         check("prctl", libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0))

@@ -15,8 +15,9 @@ import glob
 import json
 import os
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from runbook.errors import ExecutionError
@@ -36,6 +37,12 @@ _ALTERNATIVES = {
 _LANDLOCK = {"user": 3, "inspect": 3, "root": 1}
 #: What root's steps keep whatever they declare: reading is the purpose.
 _KEPT = {"user": (), "inspect": ("dac_read_search",), "root": ("dac_read_search", "sys_admin", "sys_ptrace", "syslog")}
+
+#: Whom root's reading steps become: accounts that every distribution has (Linux Standard Base 5.0, users and groups)
+#: and as which nothing runs, so that there is nobody to send a signal to. It has a name because ssh asks for one.
+_ACCOUNTS = ("bin", "games", "operator")
+#: Where none of them is: a number that no distribution gives away (Debian Policy 9.2.2, reserved).
+_NO_ACCOUNT = (65530, 65530)
 
 #: What nobody should find on a page: hashes of passwords, private keys, keys to clouds and registries.
 SECRET_PLACES = (
@@ -109,6 +116,7 @@ class Sandbox:
             "packets": "net_raw" in kept,
             "landlock": _LANDLOCK[profile],
             "hide": self._hidden,
+            "account": _account() if profile == "inspect" else None,
         }
         proof = self._proof(wanted)
         return {**wanted, "layers": proof.layers, "filter": proof.filter}, proof
@@ -119,6 +127,18 @@ class Sandbox:
             if key not in self._proven:
                 self._proven[key] = prove(self._launcher, wanted)
             return self._proven[key]
+
+
+@lru_cache(maxsize=1)
+def _account() -> tuple[int, int]:
+    """User and group of whom root's steps become."""
+    import pwd
+
+    for name in _ACCOUNTS:
+        with suppress(KeyError):
+            found = pwd.getpwnam(name)
+            return found.pw_uid, found.pw_gid
+    return _NO_ACCOUNT
 
 
 def prove(launcher: Launcher, wanted: dict[str, Any]) -> Proof:

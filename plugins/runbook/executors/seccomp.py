@@ -144,7 +144,7 @@ _ADMINISTRATION = (
 
 # Address families (linux/socket.h). What is not in a filter's list cannot be opened: AF_UNIX among them, behind which
 # are the D-Bus and container daemons that do anything for whoever may connect.
-AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_ALG = 2, 10, 16, 17, 38
+AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_ALG = 1, 2, 10, 16, 17, 38
 
 #: CLONE_NEW… of linux/sched.h: time, mount, cgroup, UTS, IPC, user, process and network namespaces.
 _NEW_NAMESPACES = 0x7E020080
@@ -226,7 +226,12 @@ def _by_argument(families: Collection[int]) -> dict[str, Body]:
         "clone": _none_of(0, _NEW_NAMESPACES & ~0x80),
         "unshare": _none_of(0, _NEW_NAMESPACES),
         "mq_open": _none_of(1, _O_CREAT),
-        "socket": _only(0, families),
+        # Of the others a program that tries what there is (Bluetooth, USB) hears that they are not there.
+        "socket": [
+            *(_argument(0), *_each(families, _allow())),
+            *_each({AF_UNIX, AF_INET, AF_INET6, AF_PACKET} - set(families), _fail(errno.EPERM)),
+            _fail(errno.EAFNOSUPPORT),
+        ],
         "syslog": _only(0, _SYSLOG_QUESTIONS),
         # Of another process limits may be asked, which is when there is no pointer to new ones.
         "prlimit64": [
