@@ -1,16 +1,21 @@
-"""Say which tools and rights runbooks lack on this host, and the package that brings them; runs nothing of theirs."""
+"""Say which tools, rights and parts of the sandbox are missing on this host, and what brings them; runs no runbook."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
+from contextlib import closing
 
 from runbook.catalog import entries, find
 from runbook.cli.options import current_folder, name_argument
+from runbook.errors import ExecutionError
 from runbook.executors import here
+from runbook.executors.launch import Launcher
+from runbook.executors.sandbox import Sandbox
 from runbook.helpers.conclusions import DISTRIBUTIONS, INSTALL
 from runbook.labs import kernel, namespace
-from runbook.model import Runbook
+from runbook.model import Command, Needs, Runbook
 from runbook.planner import environment
 
 EXAMPLES = """examples:
@@ -30,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     where = current_folder()
     chosen = [find(name, where) for name in arguments.names] or entries(where)
-    missing = False
+    missing = not _tell_sandbox()
     for entry in chosen:
         lacks = list(_lacks(entry.load()))
         missing = missing or bool(lacks)
@@ -38,6 +43,27 @@ def run(arguments: argparse.Namespace) -> int:
         for line in lacks:
             print(f"  {line}")
     return int(missing)
+
+
+def _tell_sandbox() -> bool:
+    """Try to break out of what a reading step is confined to, and say what it is made of here; whether it is whole."""
+    whole = True
+    with closing(Launcher()) as launcher:
+        box = Sandbox(launcher)
+        # As root there are two: for a step that needs root itself, and for all others.
+        needs = [Needs(), Needs(root=True)] if os.geteuid() == 0 else [Needs()]
+        for need in needs:
+            try:
+                proof = box.prove(Command("doctor", "", ("true",), (), needs=need))
+            except (ExecutionError, OSError) as error:
+                print(f"sandbox: {error}")
+                whole = False
+                continue
+            print(f"sandbox: {proof} (proven)" if proof.layers else f"sandbox: {proof}")
+            for layer in proof.missing:
+                print(f"  {layer}: {proof.refused.get(layer, 'cannot be had')}")
+            whole = whole and not proof.missing
+    return whole
 
 
 def _lacks(runbook: Runbook) -> Iterator[str]:

@@ -99,16 +99,32 @@ class Sandbox:
         return "root" if command.needs.root else "inspect"
 
     def request(self, command: Command) -> tuple[dict[str, Any], Proof] | None:
-        """What the launcher is to confine this command to, proven; None for a command that is not confined.
+        """What the launcher is to confine this command to, and the proof; None for a command that is not confined.
 
-        Raises ExecutionError where the proof fails: a layer that is there does not hold; and OSError where it could not
-        be tried.
+        Raises as `prove` does.
         """
-        profile = self.profile(command)
-        if not profile:
+        if not self.profile(command):
             return None
+        wanted, proof = self._wanted(command), self.prove(command)
+        return {**wanted, "layers": proof.layers, "filter": proof.filter}, proof
+
+    def prove(self, command: Command) -> Proof:
+        """The proof that what this command is confined to holds here, made once.
+
+        Raises ExecutionError where it fails (a layer that is there does not hold), and OSError where it could not be
+        tried.
+        """
+        wanted = self._wanted(command)
+        key = repr(wanted)
+        with self._lock:
+            if key not in self._proven:
+                self._proven[key] = prove(self._launcher, wanted)
+            return self._proven[key]
+
+    def _wanted(self, command: Command) -> dict[str, Any]:
+        profile = self.profile(command)
         kept = (*_KEPT[profile], *command.needs.capabilities)
-        wanted: dict[str, Any] = {
+        return {
             "profile": profile,
             "alternatives": _ALTERNATIVES[profile],
             "kept": sorted({CAPABILITIES.index(name) for name in kept}),
@@ -118,15 +134,6 @@ class Sandbox:
             "hide": self._hidden,
             "account": _account() if profile == "inspect" else None,
         }
-        proof = self._proof(wanted)
-        return {**wanted, "layers": proof.layers, "filter": proof.filter}, proof
-
-    def _proof(self, wanted: dict[str, Any]) -> Proof:
-        key = repr(wanted)
-        with self._lock:
-            if key not in self._proven:
-                self._proven[key] = prove(self._launcher, wanted)
-            return self._proven[key]
 
 
 @lru_cache(maxsize=1)
