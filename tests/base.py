@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,31 @@ BASIC = ("title", "summary", "section")
 def rounds(some: int, full: int) -> int:
     """How many rounds a trial has: all of them under scripts/soak, some under scripts/test."""
     return full if "RUNBOOK_SOAK" in os.environ else some
+
+
+class Witness:
+    """Hears that a step ran: a confined one can write no file, but where it says so it can send a datagram."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self._heard: list[str] = []
+
+    def step(self, script: str = "", *words: str, **keys: Any) -> dict[str, Any]:
+        """A step that tells its process id, and then does this."""
+        tells = f"echo $$ > /dev/udp/127.0.0.1/{self._socket.getsockname()[1]}; {script}"
+        return {"argv": ["bash", "-c", tells, *words], "needs": {"network": True}, **keys}
+
+    def heard(self, seconds: float = 0.0) -> list[str]:
+        """The process ids so far, after waiting so long for the first."""
+        self._socket.settimeout(seconds)
+        with suppress(OSError):
+            while not (self._heard and seconds):
+                self._heard.append(self._socket.recv(64).decode().strip())
+        return self._heard
+
+    def close(self) -> None:
+        self._socket.close()
 
 
 class Base:

@@ -204,7 +204,7 @@ def _capture(said: Any) -> Capture:
         # Of a run that only says that something is missing it is not known how much.
         dropped=max(_field(optional, "dropped", int), int(_field(said, "truncated", bool))),
         detail=_exact(_field(optional, "detail", str)),
-        sandbox=_field(optional, "sandbox", str),
+        sandbox=_exact(_field(optional, "sandbox", str)),
     )
 
 

@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 
-from tests.base import Base
-from tests.mkdocs_runbook.making import fence, runs_of, with_notes
+from tests.base import Base, Witness
+from tests.mkdocs_runbook.making import fence, with_notes
 
 
 def test_it_builds_the_nearest_site_and_says_where(base: Base) -> None:
@@ -30,15 +30,14 @@ def test_it_works_from_a_folder_below(base: Base) -> None:
     assert (done.returncode, done.stdout) == (0, f"{base.path}/site\n")
 
 
-def test_what_runs_can_be_said(base: Base) -> None:
-    log = base.path / "log"
-    base.runbook("count", [{"argv": ["sh", "-c", f"echo run >> {log}"]}])
+def test_what_runs_can_be_said(base: Base, witness: Witness) -> None:
+    base.runbook("count", [witness.step()])
     with_notes(base, "execute: live", index=fence("name: count"))
     cache = str(base.path / "cache")
     base.call("build", "--execute", "recorded", XDG_CACHE_HOME=cache)
-    assert runs_of(log) == 0
+    assert witness.heard() == []
     base.call("build", XDG_CACHE_HOME=cache)
-    assert runs_of(log) == 1
+    assert len(witness.heard()) == 1
 
 
 def test_a_site_with_faults_ends_with_64(base: Base) -> None:

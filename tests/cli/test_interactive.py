@@ -12,7 +12,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.base import COMMAND, HELPER, Base
+from tests.base import COMMAND, HELPER, Base, Witness
 
 #: For what should happen at once; generous, because the machine may be busy.
 SOON = 20
@@ -108,24 +108,15 @@ def test_ctrl_c_thrice_ends_the_program_though_nothing_dies(base: Base) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_that_ends_us_ends_the_steps_first(base: Base, number: signal.Signals) -> None:
-    base.runbook("slow", [{"argv": ["sh", "-c", "echo $$ >pid; exec sleep 60"], "id": "a"}])
-    pid_file = base.path / "pid"
-    base.runbook("slow", [{"argv": ["sh", "-c", f"echo $$ >{pid_file}; exec sleep 60"]}])
+def test_a_signal_that_ends_us_ends_the_steps_first(base: Base, witness: Witness, number: signal.Signals) -> None:
+    base.runbook("slow", [witness.step("exec sleep 60")])
     with terminal(base, "run", "slow") as child:
-        wait_for(pid_file)
+        (pid,) = witness.heard(SOON)
         child.kill(number)
         child.expect(pexpect.EOF)
         child.wait()
         assert child.exitstatus == 128 + number
-        assert not Path(f"/proc/{pid_file.read_text().strip()}").exists()
-
-
-def wait_for(file: Path) -> None:
-    deadline = time.monotonic() + SOON
-    while not (file.exists() and file.read_text().endswith("\n")):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+        assert not Path(f"/proc/{pid}").exists()
 
 
 @pytest.mark.parametrize(("answer", "made"), [("y", True), ("yes", True), ("n", False), ("", False)])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import markdown
@@ -75,8 +74,3 @@ def convert(drawer: Drawer, text: str) -> str:
         "pymdownx.tabbed": {"alternate_style": True},
     }
     return str(markdown.markdown(text, extensions=list(options), extension_configs=options))
-
-
-def runs_of(log: Path) -> int:
-    """How many times a command ran that writes a line each time."""
-    return len(log.read_text().splitlines()) if log.exists() else 0

@@ -14,20 +14,14 @@ from mkdocs_runbook.shelf import Shelf
 from runbook.loader.definition import load
 from runbook.model import Plan
 from runbook.pipeline import prepare
-from tests.base import Base
-from tests.mkdocs_runbook.making import convert, fence, runs_of
+from tests.base import Base, Witness
+from tests.mkdocs_runbook.making import convert, fence
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "log"
-
-
-def counting(base: Base, log: Path, name: str = "count", **keys: object) -> Plan:
-    """The plan of a runbook that writes a line when it runs."""
-    argv = ["sh", "-c", f"echo run >> {log}; echo said by $0", "{peer}"]
+def counting(base: Base, witness: Witness, name: str = "count", **keys: object) -> Plan:
+    """The plan of a runbook that tells the witness when it runs."""
     parameters = [{"name": "peer", "type": "string", "default": "me"}]
-    folder = base.runbook(name, [{"argv": argv, **keys}], parameters=parameters)
+    folder = base.runbook(name, [witness.step("echo said by $0", "{peer}", **keys)], parameters=parameters)
     return prepare(load(str(folder)), {})
 
 
@@ -40,23 +34,23 @@ def what(live: LiveRuns, *plans: Plan) -> list[str]:
     return [outcome.what for outcome in live.perform(plans)]
 
 
-def test_a_run_that_two_pages_want_is_made_once(base: Base, log: Path, tmp_path: Path) -> None:
-    plan = counting(base, log)
+def test_a_run_that_two_pages_want_is_made_once(base: Base, witness: Witness, tmp_path: Path) -> None:
+    plan = counting(base, witness)
     assert what(kept(tmp_path), plan, plan) == ["ran"]
-    assert runs_of(log) == 1
+    assert len(witness.heard()) == 1
 
 
-def test_another_build_uses_it_again(base: Base, log: Path, tmp_path: Path) -> None:
-    plan = counting(base, log)
+def test_another_build_uses_it_again(base: Base, witness: Witness, tmp_path: Path) -> None:
+    plan = counting(base, witness)
     assert (what(kept(tmp_path), plan), what(kept(tmp_path), plan)) == (["ran"], ["reused"])
-    assert runs_of(log) == 1
+    assert len(witness.heard()) == 1
 
 
 @pytest.mark.parametrize("change", ["definition", "helper", "value", "user"])
 def test_what_it_depends_on_makes_it_run_again(
-    base: Base, log: Path, tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch
+    base: Base, witness: Witness, tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = counting(base, log)
+    plan = counting(base, witness)
     kept(tmp_path).perform([plan])
     folder = base.path / "runbooks/count"
     if change == "definition":
@@ -69,38 +63,40 @@ def test_what_it_depends_on_makes_it_run_again(
     assert what(kept(tmp_path), again) == ["ran"]
 
 
-def test_it_is_run_again_when_it_is_too_old(base: Base, log: Path, tmp_path: Path) -> None:
-    plan = counting(base, log)
+def test_it_is_run_again_when_it_is_too_old(base: Base, witness: Witness, tmp_path: Path) -> None:
+    plan = counting(base, witness)
     kept(tmp_path).perform([plan])
     time.sleep(0.2)
     assert what(kept(tmp_path, max_age=0.1), plan) == ["ran"]
 
 
-def test_while_somebody_writes_nothing_gets_too_old(base: Base, log: Path, tmp_path: Path) -> None:
-    plan = counting(base, log)
+def test_while_somebody_writes_nothing_gets_too_old(base: Base, witness: Witness, tmp_path: Path) -> None:
+    plan = counting(base, witness)
     live = kept(tmp_path, max_age=0.1)
     live.perform([plan])
     time.sleep(0.2)
     assert what(live, plan) == ["reused"]
 
 
-def test_what_is_kept_is_private(base: Base, log: Path, tmp_path: Path) -> None:
-    kept(tmp_path).perform([counting(base, log)])
+def test_what_is_kept_is_private(base: Base, witness: Witness, tmp_path: Path) -> None:
+    kept(tmp_path).perform([counting(base, witness)])
     assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"schema": "other"}', "\x00"])
-def test_what_cannot_be_read_is_made_anew(base: Base, log: Path, tmp_path: Path, text: str) -> None:
-    plan = counting(base, log)
+def test_what_cannot_be_read_is_made_anew(base: Base, witness: Witness, tmp_path: Path, text: str) -> None:
+    plan = counting(base, witness)
     kept(tmp_path).perform([plan])
     (file,) = (tmp_path / "cache").glob("*.json")
     file.write_text(text)
     assert what(kept(tmp_path), plan) == ["ran"]
 
 
-def test_where_nothing_can_be_kept_it_is_run_and_shown_all_the_same(base: Base, log: Path, tmp_path: Path) -> None:
+def test_where_nothing_can_be_kept_it_is_run_and_shown_all_the_same(
+    base: Base, witness: Witness, tmp_path: Path
+) -> None:
     (tmp_path / "cache").write_text("a file")
-    plan, live = counting(base, log), kept(tmp_path)
+    plan, live = counting(base, witness), kept(tmp_path)
     (outcome,) = live.perform([plan])
     assert outcome.what == "ran"
     assert "the next build has to run it again" in outcome.reason
@@ -120,11 +116,11 @@ def test_as_many_run_at_once_as_may(base: Base, tmp_path: Path, workers: int, le
     assert least <= time.monotonic() - started < most
 
 
-def test_old_files_are_cleared_away(base: Base, log: Path, tmp_path: Path) -> None:
-    kept(tmp_path).perform([counting(base, log)])
+def test_old_files_are_cleared_away(base: Base, witness: Witness, tmp_path: Path) -> None:
+    kept(tmp_path).perform([counting(base, witness)])
     (old,) = (tmp_path / "cache").glob("*.json")
     os.utime(old, (1, 1))
-    kept(tmp_path).perform([counting(base, log, "other")])
+    kept(tmp_path).perform([counting(base, witness, "other")])
     assert not old.exists()
 
 
@@ -159,8 +155,8 @@ def shown(base: Base, tmp_path: Path, mode: str, body: str, **options: bool) -> 
     return convert(Drawer(shelf), fence(body))
 
 
-def test_a_live_run_is_shown_as_one(base: Base, log: Path, tmp_path: Path) -> None:
-    counting(base, log)
+def test_a_live_run_is_shown_as_one(base: Base, witness: Witness, tmp_path: Path) -> None:
+    counting(base, witness)
     html = shown(base, tmp_path, "auto", "name: count")
     assert '<span class="rb-kind">Live</span>' in html
     assert "said by me" in html
@@ -180,16 +176,16 @@ def test_live_runs_it_whatever_is_missing(base: Base, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["live", "auto"])
-def test_what_changes_the_host_never_runs(base: Base, log: Path, tmp_path: Path, mode: str) -> None:
-    counting(base, log, effect="change")
+def test_what_changes_the_host_never_runs(base: Base, witness: Witness, tmp_path: Path, mode: str) -> None:
+    counting(base, witness, effect="change")
     shown(base, tmp_path, mode, "name: count")
-    assert runs_of(log) == 0
+    assert len(witness.heard()) == 0
 
 
-def test_a_recorded_site_runs_nothing_whatever_a_fence_says(base: Base, log: Path, tmp_path: Path) -> None:
-    counting(base, log)
+def test_a_recorded_site_runs_nothing_whatever_a_fence_says(base: Base, witness: Witness, tmp_path: Path) -> None:
+    counting(base, witness)
     convert(Drawer(Shelf(str(base.path), "recorded")), fence("name: count\nexecute: live"))
-    assert runs_of(log) == 0
+    assert len(witness.heard()) == 0
 
 
 def addressed(base: Base) -> None:

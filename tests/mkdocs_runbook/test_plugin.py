@@ -11,12 +11,11 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import pytest
 
-from tests.base import PLUGINS, Base
-from tests.mkdocs_runbook.making import build, fence, page, runs_of, with_notes
+from tests.base import PLUGINS, Base, Witness
+from tests.mkdocs_runbook.making import build, fence, page, with_notes
 
 
 def test_a_strict_build_is_clean_and_shows_the_runbook(base: Base) -> None:
@@ -69,39 +68,33 @@ def test_a_configuration_that_cannot_be_is_refused_by_name(base: Base, options: 
     assert re.search(f"'runbook'.*'{said}'", done.stderr)
 
 
-def counting(base: Base) -> Path:
-    log = base.path / "log"
-    base.runbook("count", [{"argv": ["sh", "-c", f"echo run >> {log}; echo it ran"]}])
-    return log
-
-
-def test_the_second_build_of_a_live_site_executes_nothing(base: Base) -> None:
-    log = counting(base)
+def test_the_second_build_of_a_live_site_executes_nothing(base: Base, witness: Witness) -> None:
+    base.runbook("count", [witness.step("echo it ran")])
     with_notes(base, "execute: live", index=fence("name: count"), other=fence("name: count"))
     first, second = build(base), build(base)
     assert "1 run on this host, 0 reused" in first.stderr
     assert "0 run on this host, 1 reused" in second.stderr
-    assert runs_of(log) == 1
+    assert len(witness.heard()) == 1
     assert "it ran" in page(base, "other")
 
 
-def test_in_ci_no_command_runs_unless_the_site_says_so(base: Base) -> None:
-    log = counting(base)
+def test_in_ci_no_command_runs_unless_the_site_says_so(base: Base, witness: Witness) -> None:
+    base.runbook("count", [witness.step("echo it ran")])
     with_notes(base, "", index=fence("name: count\nexecute: live"))
     assert build(base, CI="true").returncode == 0
-    assert runs_of(log) == 0
+    assert len(witness.heard()) == 0
 
 
-def test_at_a_desk_the_host_is_looked_at(base: Base) -> None:
-    log = counting(base)
+def test_at_a_desk_the_host_is_looked_at(base: Base, witness: Witness) -> None:
+    base.runbook("count", [witness.step("echo it ran")])
     build(with_notes(base, "", index=fence("name: count")))
-    assert runs_of(log) == 1
+    assert len(witness.heard()) == 1
 
 
-def test_the_wall_has_every_runbook_run(base: Base) -> None:
-    log = counting(base)
+def test_the_wall_has_every_runbook_run(base: Base, witness: Witness) -> None:
+    base.runbook("count", [witness.step("echo it ran")])
     build(with_notes(base, "execute: live", index="# Start\n\n```runbook-wall\n```\n"))
-    assert runs_of(log) == 1
+    assert len(witness.heard()) == 1
     assert page(base).count('<span class="rb-kind">Live</span>') == 2
 
 
@@ -184,8 +177,8 @@ def wait_for(address: str, words: str) -> str:
     return text
 
 
-def test_while_somebody_writes_only_what_changed_runs_again(base: Base) -> None:
-    log = counting(base)
+def test_while_somebody_writes_only_what_changed_runs_again(base: Base, witness: Witness) -> None:
+    base.runbook("count", [witness.step("echo it ran")])
     with_notes(base, "execute: live, max_age: 1", index=f"# Start\n\n{fence('name: count')}")
     with serving(base) as address:
         wait_for(address, "it ran")
@@ -193,8 +186,8 @@ def test_while_somebody_writes_only_what_changed_runs_again(base: Base) -> None:
         note = base.path / "docs/index.md"
         note.write_text(note.read_text() + "\nA new sentence.\n")
         wait_for(address, "A new sentence.")
-        assert runs_of(log) == 1
+        assert len(witness.heard()) == 1
         definition = base.path / "runbooks/count/runbook.yaml"
         definition.write_text(definition.read_text().replace("it ran", "it ran again"))
         wait_for(address, "it ran again")
-        assert runs_of(log) == 2
+        assert len(witness.heard()) == 2

@@ -58,6 +58,7 @@ def test_the_document_key_by_key() -> None:
                 "truncated": False,
                 "dropped": 0,
                 "detail": "",
+                "sandbox": "",
             }
         ],
         "facts": {"disks": 2},
