@@ -18,7 +18,7 @@ from runbook.executors.executor import Executor
 from runbook.labs import connection, lab
 from runbook.labs.lab import open_lab
 from runbook.loader.definition import load
-from runbook.model import Capture, Command, Ending
+from runbook.model import Capture, Command, Effect, Ending
 from tests.base import COMMAND, Base
 
 KINDS = ("namespace", "kernel")
@@ -36,7 +36,8 @@ def opened(base: Base, script: str, kind: str, **keys: object) -> Iterator[Execu
 
 
 def execute(executor: Executor, *argv: str, timeout: float = 20) -> Capture:
-    steps = executor.execute(Command("a", "a", argv, ENVIRONMENT, timeout=timeout))
+    # Not confined: what is looked at is the lab.
+    steps = executor.execute(Command("a", "a", argv, ENVIRONMENT, Effect.CHANGE, timeout=timeout))
     while True:
         try:
             next(steps)
