@@ -214,6 +214,8 @@ def become(wanted: dict[str, Any], scratch: str, streams: tuple[int, int, int], 
             confine.confine(wanted["confine"], scratch)
             # The kernel forgets it when a process becomes somebody else (prctl(2)).
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            if os.getppid() != supervisor:
+                os._exit(127)
             environment |= {"TMPDIR": scratch} if scratch else {}
         os.execve(wanted["argv"][0], wanted["words"], environment)
     except confine.Refused as error:

@@ -86,7 +86,9 @@ class Sandbox:
 
     def __init__(self, launcher: Launcher, hide: bool = False) -> None:
         self._launcher = launcher
-        self._hidden = sorted(path for place in SECRET_PLACES for path in glob.glob(place)) if hide else []
+        # By where they really are: a cover over a link would cover nothing but the link.
+        found = {os.path.realpath(path) for place in SECRET_PLACES for path in glob.glob(place)} if hide else set()
+        self._hidden = sorted(found)
         self._lock = threading.Lock()
         self._proven: dict[str, Proof] = {}
 
