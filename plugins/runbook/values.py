@@ -45,7 +45,7 @@ READING_CAPABILITIES = (
     *("dac_read_search", "sys_ptrace", "syslog", "perfmon", "audit_read", "net_raw", "net_admin", "sys_admin"),
 )
 #: Of these, those with which one can also change much: only for a command whose every word is written down.
-PINNED_CAPABILITIES = ("net_admin", "sys_admin")
+PINNED_CAPABILITIES = ("net_admin", "sys_admin", "sys_ptrace")
 
 _LINE_ENDS = re.compile("[\t\n\r]")
 

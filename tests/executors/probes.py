@@ -166,9 +166,12 @@ def become_root() -> None:
     child = os.fork()
     if child == 0:
         os.dup2(reading, 0)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        os.dup2(1, 2)
-        os.execv("/bin/su", ["su", "nobody"])
+        for descriptor in (1, 2):
+            os.close(descriptor)
+        try:
+            os.execv("/bin/su", ["su", "nobody"])
+        finally:
+            os._exit(1)
     status = {"Name": ""}
     while status["Name"] not in ("su", "nologin"):
         with open(f"/proc/{child}/status") as lines:

@@ -244,6 +244,49 @@ def test_who_inspects_is_nobody_and_reads_everything(here: ProcessExecutor, mark
 
 
 @as_root
+@pytest.mark.parametrize("needs", [Needs(), Needs(capabilities=("sys_ptrace",)), Needs(root=True)])
+def test_the_mounts_of_other_processes_are_no_way_out(
+    here: ProcessExecutor, mark: str, tmp_path: Path, needs: Needs
+) -> None:
+    open_to_all(tmp_path)
+    tmp_path.chmod(0o777)
+    file = tmp_path / "file"
+    file.write_text("as it was\n")
+    file.chmod(0o666)
+    # Ours are mounted as ever: /proc/PID/root leads there who may look into us.
+    around = f"/proc/{os.getpid()}/root{tmp_path}"
+    code = f"""
+import mmap, os
+def mapped():
+    with open("{around}/file", "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+        memory[0:1] = b"x"
+for attempt in (
+    lambda: os.write(os.open("{around}/file", os.O_RDWR), b"x"),
+    lambda: os.write(os.open("{around}/file", os.O_WRONLY), b"x"),
+    lambda: os.ftruncate(os.open("{around}/file", os.O_RDWR), 1),
+    lambda: os.truncate("{around}/file", 1),
+    lambda: os.posix_fallocate(os.open("{around}/file", os.O_RDWR), 0, 4096),
+    lambda: open("{around}/new", "w"),
+    lambda: os.mkdir("{around}/folder"),
+    lambda: os.unlink("{around}/file"),
+    lambda: os.rename("{around}/file", "{around}/other"),
+    lambda: os.chmod("{around}/file", 0o777),
+    mapped,
+):
+    try:
+        attempt()
+    except OSError as error:
+        print("stopped")
+    else:
+        print("done")
+"""
+    python = os.path.realpath(sys.executable)
+    capture = run(here, command(mark, python, "-I", "-S", "-c", code, needs=needs))
+    assert capture.stdout.split() == [b"stopped"] * 11, capture
+    assert (file.read_text(), sorted(path.name for path in tmp_path.iterdir())) == ("as it was\n", ["file"])
+
+
+@as_root
 def test_what_is_published_cannot_have_read_secrets(mark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "keys"
     folder.mkdir()

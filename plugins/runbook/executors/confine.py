@@ -17,6 +17,8 @@ import ctypes
 import errno
 import json
 import os
+import resource
+import signal
 import socket
 import stat
 import struct
@@ -38,6 +40,7 @@ CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x20000, 0x10000000, 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_PRIVATE = 1, 2, 4, 8, 4096, 1 << 18
 MNT_DETACH = 2
 MOUNT_ATTR_RDONLY, AT_FDCWD, AT_RECURSIVE = 1, -100, 0x8000
+_NET_ADMIN, _SYS_PTRACE = 12, 19
 #: The same numbers on every architecture.
 MOUNT_SETATTR, LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 442, 444, 445, 446
 
@@ -47,7 +50,7 @@ _CHANGES = ((1, 0b1_1111_1111_0010 & ~(1 << 2 | 1 << 3)), (2, 1 << 13), (3, _TRU
 _BIND_TCP, _CONNECT_TCP = 1, 2
 _ABSTRACT_SOCKETS, _SIGNALS = 1, 2
 #: What is written to without changing anything: sinks, terminals, and devices whose requests the filter sorts out.
-_SINKS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/pts", "/dev/mapper/control")
+_SINKS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/mapper/control")
 #: Where LVM takes its locks, so that it does not read what another command is just writing (lvmlockd(8)).
 _LOCKS = "/run/lock/lvm"
 
@@ -265,7 +268,14 @@ def _all_but(hidden: list[str], folder: str = "/") -> Iterator[str]:
             yield path
 
 
+def _sees_others(wanted: dict[str, Any]) -> bool:
+    """Whether it may look into other processes, and so gets by /proc/PID/root at mounts that are not read-only."""
+    return wanted["profile"] == "inspect" and _SYS_PTRACE in wanted["kept"]
+
+
 def _calls(wanted: dict[str, Any], scratch: str) -> None:
+    if _sees_others(wanted):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     load_filter(bytes.fromhex(wanted["filter"]) if "filter" in wanted else program(wanted, wanted["layers"]))
 
 
@@ -283,6 +293,8 @@ def program(wanted: dict[str, Any], layers: list[str]) -> bytes:
     if "landlock" not in layers:
         # Inside Landlock only what the step itself started can be traced.
         refused.append("ptrace")
+    if _sees_others(wanted):
+        refused += {*seccomp.METADATA, *seccomp.WRITING} - set(refused)
     if "ids" not in layers and not ("landlock" in layers and landlock_abi() >= 6):
         # As another user there is nobody to send one to.
         refused += seccomp.SIGNALS
@@ -353,6 +365,8 @@ def _in_child(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def _prove(wanted: dict[str, Any], scratch: str, target: str) -> dict[str, Any]:
     layers, refused = try_layers(wanted, scratch)
+    # Which would end us where RLIMIT_FSIZE stops an attempt.
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     broken = {}
     for name, attempt in _attempts(wanted, layers, scratch, target):
         try:
@@ -363,7 +377,7 @@ def _prove(wanted: dict[str, Any], scratch: str, target: str) -> dict[str, Any]:
             broken[name] = f"answered {errno.errorcode.get(error.errno or 0, error.errno)}"
         else:
             broken[name] = "was not stopped"
-    if scratch:
+    if scratch and not _sees_others(wanted):
         try:
             os.close(os.open(os.path.join(scratch, "proof"), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             os.unlink(os.path.join(scratch, "proof"))
@@ -375,7 +389,7 @@ def _prove(wanted: dict[str, Any], scratch: str, target: str) -> dict[str, Any]:
 
 
 #: How a layer, or a kernel without such a call, says no; another failure would be the attempt's own, and prove nothing.
-_STOPPED = {errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOSYS}
+_STOPPED = {errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOSYS, errno.EFBIG}
 
 
 def _attempts(
@@ -388,6 +402,8 @@ def _attempts(
         yield "making a folder", lambda: os.mkdir(os.path.join(target, "proof"))
         yield "removing a file", lambda: os.unlink(file)
         yield "writing a file", lambda: os.open(file, os.O_WRONLY)
+        around = f"/proc/{os.getppid()}/root{file}"
+        yield "writing a file by way of another process", lambda: os.write(os.open(around, os.O_RDWR), b"x")
     if "landlock" in layers:
         # A read-only mount does not stop it, and only root gets so far.
         disk = _a_disk()
@@ -413,7 +429,7 @@ def _attempts(
         yield "tracing another process", lambda: check("ptrace", libc.ptrace(16, os.getppid(), None, None))
     if "ids" in layers or "calls" in layers:
         yield "a signal to another process", lambda: os.kill(os.getppid(), 0)
-    if ("ids" in layers or "capabilities" in layers) and 12 not in wanted["kept"]:
+    if ("ids" in layers or "capabilities" in layers) and _NET_ADMIN not in wanted["kept"]:
         yield "a new network device", _add_device
 
 

@@ -36,7 +36,7 @@ _ALTERNATIVES = {
 #: What Landlock must be able to do: as the only layer over files, stop truncating too (ABI 3, Linux 6.2).
 _LANDLOCK = {"user": 3, "inspect": 3, "root": 1}
 #: What root's steps keep whatever they declare: reading is the purpose.
-_KEPT = {"user": (), "inspect": ("dac_read_search",), "root": ("dac_read_search", "sys_admin", "sys_ptrace", "syslog")}
+_KEPT = {"user": (), "inspect": ("dac_read_search",), "root": ("dac_read_search", "sys_admin", "syslog")}
 
 #: Whom root's reading steps become: accounts that every distribution has (Linux Standard Base 5.0, users and groups)
 #: and as which nothing runs, so that there is nobody to send a signal to. It has a name because ssh asks for one.

@@ -97,9 +97,41 @@ _NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "move_pages": (279, 239),
     "mq_open": (240, 180),
     "mq_unlink": (241, 181),
+    "mq_timedsend": (242, 182),
+    "mq_timedreceive": (243, 183),
     "shmget": (29, 194),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
     "semget": (64, 190),
+    "semop": (65, 193),
+    "semtimedop": (220, 192),
+    "semctl": (66, 191),
     "msgget": (68, 186),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
+    "open": (2, None),
+    "openat": (257, 56),
+    "openat2": (437, 437),
+    "creat": (85, None),
+    "truncate": (76, 45),
+    "ftruncate": (77, 46),
+    "fallocate": (285, 47),
+    "mmap": (9, 222),
+    "mkdir": (83, None),
+    "mkdirat": (258, 34),
+    "rmdir": (84, None),
+    "mknod": (133, None),
+    "mknodat": (259, 33),
+    "link": (86, None),
+    "linkat": (265, 37),
+    "symlink": (88, None),
+    "symlinkat": (266, 36),
+    "unlink": (87, None),
+    "unlinkat": (263, 35),
+    "rename": (82, None),
+    "renameat": (264, 38),
+    "renameat2": (316, 276),
     "kill": (62, 129),
     "tkill": (200, 130),
     "tgkill": (234, 131),
@@ -128,6 +160,13 @@ METADATA = (
     *("utime", "utimes", "futimesat", "utimensat", "setxattr", "lsetxattr", "fsetxattr", "setxattrat"),
     *("removexattr", "lremovexattr", "fremovexattr", "removexattrat", "file_setattr"),
 )
+#: What makes, changes and removes files, where writing to an open one is limited otherwise (RLIMIT_FSIZE): of `open`
+#: and `openat` what makes, cuts or only writes, of `mmap` what is shared with a file, `openat2` as a whole.
+WRITING = (
+    *("open", "openat", "openat2", "creat", "truncate", "ftruncate", "fallocate", "mmap"),
+    *("mkdir", "mkdirat", "rmdir", "mknod", "mknodat"),
+    *("link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat", "rename", "renameat", "renameat2"),
+)
 SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal")
 #: Always refused, whatever the arguments.
 _ADMINISTRATION = (
@@ -139,7 +178,8 @@ _ADMINISTRATION = (
     # By its handle a file is opened past every mount, and so past what is hidden (open_by_handle_at(2)).
     *("add_key", "request_key", "keyctl", "fanotify_init", "open_by_handle_at", "setns"),
     *("process_vm_readv", "process_vm_writev", "pidfd_getfd", "process_madvise", "process_mrelease"),
-    *("migrate_pages", "move_pages", "mq_unlink", "shmget", "semget", "msgget"),
+    *("migrate_pages", "move_pages", "mq_unlink", "mq_timedsend", "mq_timedreceive", "shmget", "shmat"),
+    *("semget", "semop", "semtimedop", "msgget", "msgsnd", "msgrcv"),
 )
 
 # Address families (linux/socket.h). What is not in a filter's list cannot be opened: AF_UNIX among them, behind which
@@ -149,6 +189,11 @@ AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_ALG = 1, 2, 10, 16, 17, 38
 #: CLONE_NEW… of linux/sched.h: time, mount, cgroup, UTS, IPC, user, process and network namespaces.
 _NEW_NAMESPACES = 0x7E020080
 _O_CREAT = 0o100
+#: O_WRONLY, O_CREAT, O_TRUNC, O_TMPFILE. Not O_RDWR: that is how lsof opens /dev/null.
+_TO_WRITE = 0o1 | _O_CREAT | 0o1000 | 0o20000000
+_MAP_SHARED, _MAP_ANONYMOUS = 0x1, 0x20
+#: Of shmctl(2), semctl(2) and msgctl(2) what asks, by number or by place: IPC_STAT, …_STAT, …_INFO, GET….
+_IPC_QUESTIONS = (2, 3, 13, 14, 15, 18, 19, 20)
 #: syslog(2): close, open, read all, size of the unread part, size of the buffer. The others clear, consume or silence.
 _SYSLOG_QUESTIONS = (0, 1, 3, 9, 10)
 
@@ -204,6 +249,9 @@ def program(machine: str, refused: Collection[str], families: Collection[int]) -
     # Whose flags are in memory, where a filter cannot look; C libraries then use clone(2).
     rules["clone3"] = [_fail(errno.ENOSYS)]
     rules |= _by_argument(families)
+    if "open" in rules:
+        rules |= {"open": _none_of(1, _TO_WRITE), "openat": _none_of(2, _TO_WRITE), "openat2": [_fail(errno.ENOSYS)]}
+        rules["mmap"] = [_argument(3), (_ANY_BIT, 0, 1, _MAP_ANONYMOUS), _allow(), *_none_of(3, _MAP_SHARED)]
     numbered = {_NUMBERS[name][column]: rule for name, rule in rules.items()}
     numbers = sorted(number for number in numbered if number is not None)
     for start in range(0, len(numbers), _TOGETHER):
@@ -227,6 +275,7 @@ def _by_argument(families: Collection[int]) -> dict[str, Body]:
         "unshare": _none_of(0, _NEW_NAMESPACES),
         "mq_open": _none_of(1, _O_CREAT),
         # Of the others a program that tries what there is (Bluetooth, USB) hears that they are not there.
+        **{name: _only(1 + (name == "semctl"), _IPC_QUESTIONS) for name in ("shmctl", "semctl", "msgctl")},
         "socket": [
             *(_argument(0), *_each(families, _allow())),
             *_each({AF_UNIX, AF_INET, AF_INET6, AF_PACKET} - set(families), _fail(errno.EPERM)),
