@@ -10,6 +10,14 @@ import pytest
 from tests.base import Base, Witness
 
 
+@pytest.fixture(scope="session", autouse=True)
+def decisions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests trust is forgotten with them, and is not the person's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture
 def base(tmp_path: Path) -> Base:
     """An empty knowledge base."""

@@ -19,11 +19,10 @@ import pytest
 
 from runbook.archive import load_samples, of_sample, recording, sample_of, sample_text, save
 from runbook.errors import DefinitionError, ExecutionError, UsageError
-from runbook.loader.definition import load
 from runbook.model import Capture, Ending, Finding, Host, Run, Runbook, Source, Verdict
 from runbook.pipeline import prepare, replay
 from runbook.renderers import json as renderer
-from tests.base import PLUGINS, Base
+from tests.base import PLUGINS, Base, load
 from tests.renderers.making import joined, nasty_bytes
 
 render = joined(renderer.render)

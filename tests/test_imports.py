@@ -17,13 +17,20 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = (
     ("model", "errors", "escaping", "values"),
     ("loader", "resolver", "planner", "helpers", "formats", "redaction", "masking", "executors", "renderers", "labs"),
-    ("pipeline", "catalog", "archive"),
+    ("pipeline", "catalog", "archive", "trust"),
     ("cli", "server", "mkdocs_runbook"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 #: The only ways between rooms of one floor: (from, to).
-DOORS = {("errors", "model"), ("values", "model"), ("labs", "executors"), ("cli", "mkdocs_runbook")}
+DOORS = {
+    ("errors", "model"),
+    ("values", "model"),
+    ("labs", "executors"),
+    ("catalog", "trust"),
+    ("trust", "archive"),
+    ("cli", "mkdocs_runbook"),
+}
 
 #: The rooms where processes may be started, and what starts them.
 STARTING_ROOMS = {"executors", "labs"}

@@ -10,10 +10,9 @@ import pytest
 from runbook.errors import DefinitionError, ParameterError
 from runbook.executors.process import ProcessExecutor
 from runbook.executors.replay import ReplayExecutor
-from runbook.loader.definition import load
 from runbook.model import Capture, Command, Ending, Host, Output, Run, Runbook, Source, Verdict
 from runbook.pipeline import Ended, Event, Started, mask, perform, prepare, prepare_for_lab, replay
-from tests.base import HELPER, Base
+from tests.base import HELPER, Base, load
 
 HOST = Host("db1", "6.1.0", "Debian GNU/Linux 12", "x86_64")
 REPLAY = Source("replay", "run.json")

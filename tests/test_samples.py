@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from runbook.archive import load_samples, of_sample
-from runbook.loader.definition import load
 from runbook.loader.sample import load_sample
 from runbook.model import Run, Sample, Verdict
 from runbook.pipeline import replay
 from runbook.renderers.json import plain
+from tests.base import load
 
 FOLDERS = sorted(path.parent for path in (Path(__file__).resolve().parent.parent / "runbooks").glob("*/runbook.yaml"))
 PATHS = [path for folder in FOLDERS for path in sorted(folder.glob("samples/*.yaml"))]

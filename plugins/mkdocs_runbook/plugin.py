@@ -24,7 +24,7 @@ from mkdocs_runbook.fence import Drawer, Note
 from mkdocs_runbook.live import LiveRuns, cache_folder
 from mkdocs_runbook.shelf import Shelf
 from mkdocs_runbook.standin import StandIns
-from runbook.catalog import roots
+from runbook.catalog import BUNDLED, roots
 from runbook.errors import RunbookError
 from runbook.loader.note import MODES, Fence, fences
 from runbook.model import Plan
@@ -88,7 +88,7 @@ class RunbookPlugin(BasePlugin[RunbookConfig]):
         for assets, asset in ((config.extra_css, STYLE), (config.extra_javascript, SCRIPT)):
             if asset not in map(str, assets):
                 assets.append(asset)
-        config.watch += [root for root, origin in roots(start) if origin != "bundled" and root not in config.watch]
+        config.watch += [root for root, origin in roots(start) if origin != BUNDLED and root not in config.watch]
         return config
 
     def on_files(self, files: Files, *, config: MkDocsConfig) -> Files:

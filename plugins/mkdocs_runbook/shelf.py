@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from mkdocs_runbook.live import LiveRuns, obstacle
 from runbook.archive import Recording, case_name, of_sample, redacted, sample_paths
-from runbook.catalog import Entry, entries
+from runbook.catalog import BUNDLED, Entry, entries
+from runbook.errors import UntrustedError
 from runbook.loader.note import Fence
 from runbook.loader.sample import load_sample
 from runbook.model import Effect, Plan, Run, Runbook, Sample, Source, Verdict
@@ -50,7 +51,7 @@ class Shelf:
     @property
     def own(self) -> list[Runbook]:
         """Those of the knowledge base itself; where it has none, those that come with the package."""
-        names = [name for name, entry in self.known.items() if entry.origin != "bundled"] or list(self.known)
+        names = [name for name, entry in self.known.items() if entry.origin != BUNDLED] or list(self.known)
         return [self.runbook(name) for name in names]
 
     @property
@@ -89,7 +90,7 @@ class Shelf:
         Raises ParameterError.
         """
         mode = execute or self._mode
-        if mode == "recorded" or self._live is None or _changes(runbook):
+        if mode == "recorded" or self._live is None or _changes(runbook) or not runbook.trusted:
             return None
         plan = prepare(runbook, dict(given))
         return plan if mode == "live" or not obstacle(plan) else None
@@ -104,8 +105,13 @@ class Shelf:
         return self._live.find(plan) if plan is not None and self._live is not None else None
 
     def show(self, fence: Fence) -> Shown:
-        """What a checked fence shows. Raises ParameterError, and DefinitionError for a broken helper or sample."""
+        """What a checked fence shows.
+
+        Raises UntrustedError, ParameterError, and DefinitionError for a broken helper or sample.
+        """
         runbook, given = self.runbook(fence.name), fence.parameters
+        if not runbook.trusted:
+            raise UntrustedError(runbook.name)
         live = self.live_run(runbook, given, fence.execute)
         panels = [Panel(live, "This host")] if live is not None else []
         cases = fence.samples if fence.samples or panels else usual_cases(runbook, self.cases(runbook))

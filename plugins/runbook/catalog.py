@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from runbook.errors import UsageError
+from runbook.errors import ExecutionError, UsageError
 from runbook.values import nearest, shorten
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Who may put runbooks anywhere.
 ROOT_ID = 0
+#: The origin of what comes with the package, and is trusted as it is.
+BUNDLED = "bundled"
 #: The folder in a knowledge base that holds its runbooks.
 FOLDER = "runbooks"
 
@@ -27,10 +29,22 @@ class Entry(NamedTuple):
     origin: str
 
     def load(self) -> Runbook:
-        """Read the definition; raises DefinitionError."""
+        """Read it, and see whether it is trusted (where that cannot be told, it is not); raises DefinitionError."""
+        from dataclasses import replace
+
         from runbook.loader.definition import load
 
-        return load(self.folder)
+        runbook = load(self.folder)
+        if self.origin == BUNDLED:
+            return replace(runbook, trusted=True)
+        # Only here: who runs what comes with the package need not wait for it.
+        from runbook.trust import holds
+
+        try:
+            return replace(runbook, trusted=holds(runbook))
+        except ExecutionError:
+            # Why is told when something of it is to be executed; until then it is in nobody's way.
+            return runbook
 
     def heading(self) -> Heading:
         """Read only what the definition says of itself, for a list; raises DefinitionError."""
@@ -96,7 +110,7 @@ def _upwards(start: str) -> Iterator[str]:
 def roots(start: str) -> list[tuple[str, str]]:
     """The folders that hold runbooks of ours, nearest first, each with the words for where it is."""
     ours = [(root, folder) for root, folder in _around(start) if _is_ours(root)]
-    return [*ours, (_bundled(), "bundled")]
+    return [*ours, (_bundled(), BUNDLED)]
 
 
 def _bundled() -> str:

@@ -37,6 +37,16 @@ class UsageError(RunbookError):
     """A name or value the person gave that cannot be meant; the message says what would do."""
 
 
+class UntrustedError(UsageError):
+    """A runbook of which nothing may be executed, because nobody on this host has said so."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} is not trusted here, or was changed since, so nothing of it is executed\n"
+            f"    look at it, and if you mean it: runbook trust {name}"
+        )
+
+
 class ParameterError(UsageError):
     """A parameter without a usable value."""
 

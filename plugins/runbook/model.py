@@ -62,6 +62,9 @@ class Effect(Enum):
         return self.value
 
 
+#: Which version of the sandbox this is; another number when a step that reads can do more, or less.
+SANDBOX_VERSION = 1
+
 #: What a parameter's value is once resolved: a duration is float seconds, a size is int bytes, the rest as named.
 Value = str | int | float | bool
 
@@ -152,8 +155,9 @@ class Symptom:
 
 @dataclass(frozen=True, slots=True)
 class Runbook:
-    """A definition as it stands on disk; `digest` is the SHA-256 of definition and helper in hexadecimal.
+    """A runbook as it stood on disk when it was read: `files` are its files by their path from `folder`.
 
+    `digest` is the SHA-256 over them in hexadecimal. Nothing of it is executed unless it is `trusted`.
     `findings` lists every code its helper may give with one sentence; `packages` says which package brings a command:
     (command, ((distribution, package), ...)).
     """
@@ -172,6 +176,8 @@ class Runbook:
     packages: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     references: tuple[Reference, ...] = ()
     sandbox_required: bool = False
+    files: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+    trusted: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

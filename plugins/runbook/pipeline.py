@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 
+from runbook.errors import UntrustedError
 from runbook.executors.executor import Executor, finish
 from runbook.executors.keyboard import Keyboard
 from runbook.executors.replay import ReplayExecutor
@@ -52,10 +53,10 @@ def perform(
 ) -> Generator[Event, None, Run]:
     """Run a plan, yield what happens, and give back the Run.
 
-    `approve` is asked for each command that changes the host. Raises DefinitionError for a broken helper before
-    anything runs, and ExecutionError when the machinery breaks.
+    `approve` is asked for each command that changes the host. Raises UntrustedError, DefinitionError for a broken
+    helper before anything runs, and ExecutionError when the machinery breaks.
     """
-    helper = load_helper(plan.runbook.folder)
+    helper = load_helper(plan.runbook)
     started, clock = time.time(), time.monotonic()
     captures = yield from gather(plan, executor, approve=approve, brake=brake, timeout=timeout)
     return _judge(plan, captures, helper, executor.host(), source, started, time.monotonic() - clock)
@@ -69,7 +70,12 @@ def gather(
     brake: Brake | None = None,
     timeout: float | None = None,
 ) -> Steps:
-    """Run the commands of a plan and give back their captures, without any secret; no helper looks at them."""
+    """Run the commands of a plan and give back their captures, without any secret; no helper looks at them.
+
+    Raises UntrustedError.
+    """
+    if not plan.runbook.trusted:
+        raise UntrustedError(plan.runbook.name)
     steps = run_commands(
         plan.commands,
         executor,
@@ -107,7 +113,7 @@ def perform_in_lab(
     from runbook.labs.lab import open_lab
 
     # A broken helper is told before a lab is built for it.
-    load_helper(plan.runbook.folder)
+    load_helper(plan.runbook)
     with open_lab(plan.runbook, scenario, keyboard=keyboard, note=note) as executor:
         source = Source("lab", scenario.id)
         return (yield from perform(plan, executor, source, approve=lambda _: True, brake=brake, timeout=timeout))
@@ -133,7 +139,7 @@ def replay(
     executor = ReplayExecutor(captures, host)
     answered = tuple(finish(executor.execute(command)) for command in plan.commands)
     seconds = sum(capture.seconds for capture in answered)
-    return _judge(plan, answered, load_helper(runbook.folder), host, source, started, seconds)
+    return _judge(plan, answered, load_helper(runbook), host, source, started, seconds)
 
 
 def _judge(

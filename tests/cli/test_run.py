@@ -265,15 +265,22 @@ def test_as_an_ordinary_user_a_step_for_root_is_told_with_its_sudo_line(base: Ba
     base.runbook("rooted", [{"argv": ["id", "-u"], "needs": {"root": True}}, {"argv": ["true"]}])
     open_to_all(base.path)
     command, more = ordinary()
-    done = subprocess.run(
-        [*command, "run", "rooted"],
-        cwd=base.path,
-        env=base.environment(**more),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    state = base.path / "state"
+    state.mkdir()
+    if os.geteuid() == 0:
+        os.chown(state, 65534, 65534)
+    environment = base.environment(**more, XDG_STATE_HOME=str(state))
+    # Another user decides for themselves.
+    for words in (["trust", "--yes"], ["run", "rooted"]):
+        done = subprocess.run(
+            [*command, *words],
+            cwd=base.path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
     assert "sudo id -u" in done.stdout
     assert "sudo runbook run rooted" in done.stdout
     assert done.returncode == 3

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from runbook.loader.definition import load
 from runbook.model import Verdict
-from tests.base import Base, open_to_all, ordinary
+from tests.base import Base, load, open_to_all, ordinary
 
 RUNBOOKS = Path(__file__).resolve().parents[2] / "runbooks"
 LABS = [

@@ -6,7 +6,6 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -24,9 +23,9 @@ CAP = 64 * 1024
 def inside(kind: str) -> Iterator[Executor]:
     """The executor of a lab in which nothing was built."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "nothing.sh").touch()
         scenario = Scenario("contract", "An empty lab", kind, "nothing.sh")
-        runbook = Runbook("contract", "", "", "", folder, "", labs=(scenario,))
+        nothing = {"nothing.sh": b""}
+        runbook = Runbook("contract", "", "", "", folder, "", labs=(scenario,), files=nothing, trusted=True)
         with open_lab(runbook, scenario, cap=CAP) as executor:
             yield executor
 

@@ -9,11 +9,10 @@ import pytest
 
 from runbook.helpers import conclusions
 from runbook.helpers.conclusions import MOST_FINDINGS
-from runbook.loader.definition import load
 from runbook.model import Capture, Ending, Evidence, Finding, Host, Run, Source, Verdict
 from runbook.pipeline import replay
 from runbook.renderers.renderer import FORMATS, renderer
-from tests.base import Base
+from tests.base import Base, load
 
 HOST = Host("db1", "6.1.0", "Debian GNU/Linux 12", "x86_64")
 RAN = Capture("a", ("true",), Ending.EXITED, 0, b"one\ntwo\n")

@@ -6,26 +6,28 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from runbook.errors import DefinitionError, Problem, Unreadable
+from runbook.errors import DefinitionError, Problem, Unreadable, UntrustedError
 from runbook.helpers import Captures, loading
 from runbook.helpers.loading import LONGEST_REASON, Helper, HelperTimeout, describe, load_helper, time_limit
+from runbook.model import Runbook
 
 GOOD = "def parse(captures): return 'facts'\ndef judge(facts): return ()\n"
 NOTHING = Captures((), {})
 
 
-def folder_with(tmp_path: Path, **files: str | bytes) -> str:
-    for name, content in files.items():
-        (tmp_path / f"{name}.py").write_bytes(content.encode() if isinstance(content, str) else content)
-    return str(tmp_path)
+def having(tmp_path: Path, **files: str | bytes) -> Runbook:
+    """A trusted runbook with these modules, as far as its helper goes."""
+    read = {f"{name}.py": text.encode() if isinstance(text, str) else text for name, text in files.items()}
+    return Runbook("tested", "", "", "", str(tmp_path), "", files=read, trusted=True)
 
 
 def loaded(tmp_path: Path, **files: str | bytes) -> Helper:
-    helper = load_helper(folder_with(tmp_path, **files))
+    helper = load_helper(having(tmp_path, **files))
     assert helper is not None
     return helper
 
@@ -33,7 +35,7 @@ def loaded(tmp_path: Path, **files: str | bytes) -> Helper:
 def problem(tmp_path: Path, **files: str | bytes) -> Problem:
     """What is wrong with these files."""
     with pytest.raises(DefinitionError) as error:
-        load_helper(folder_with(tmp_path, **files))
+        load_helper(having(tmp_path, **files))
     (found,) = error.value.problems
     return found
 
@@ -44,7 +46,7 @@ def test_a_helper_has_its_functions(tmp_path: Path) -> None:
 
 
 def test_a_runbook_may_have_no_helper(tmp_path: Path) -> None:
-    assert load_helper(str(tmp_path)) is None
+    assert load_helper(having(tmp_path)) is None
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_nothing_of_it_stays(tmp_path: Path) -> None:
     before = set(sys.modules)
     loaded(tmp_path, helper="from .facts import A\n" + GOOD, facts="A = 1\n")
     assert set(sys.modules) == before
-    assert sorted(os.listdir(tmp_path)) == ["facts.py", "helper.py"]
+    assert os.listdir(tmp_path) == []
 
 
 def test_what_runs_is_what_stands_there_now(tmp_path: Path) -> None:
@@ -131,9 +133,15 @@ def test_null_bytes_are_not_python(tmp_path: Path) -> None:
     assert "null bytes" in problem(tmp_path, helper=b"x = 1\0\n").message
 
 
-def test_a_helper_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    (tmp_path / "helper.py").mkdir()
-    assert "IsADirectoryError" in problem(tmp_path).message
+def test_a_neighbour_that_is_not_there_is_told(tmp_path: Path) -> None:
+    assert "there is no facts.py beside it" in problem(tmp_path, helper="from .facts import A\n" + GOOD).message
+
+
+def test_the_helper_of_an_untrusted_runbook_is_not_even_loaded(tmp_path: Path) -> None:
+    runbook = having(tmp_path, helper=f"open({str(tmp_path / 'ran')!r}, 'w')\n" + GOOD)
+    with pytest.raises(UntrustedError):
+        load_helper(replace(runbook, trusted=False))
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_helper_that_never_finishes_loading_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,9 +17,8 @@ from runbook.errors import LabError
 from runbook.executors.executor import Executor
 from runbook.labs import connection, lab
 from runbook.labs.lab import open_lab
-from runbook.loader.definition import load
 from runbook.model import Capture, Command, Effect, Ending
-from tests.base import COMMAND, Base
+from tests.base import COMMAND, Base, load
 
 KINDS = ("namespace", "kernel")
 ENVIRONMENT = (("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),)

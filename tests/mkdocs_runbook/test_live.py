@@ -11,10 +11,9 @@ import pytest
 from mkdocs_runbook.fence import Drawer
 from mkdocs_runbook.live import LiveRuns, obstacle
 from mkdocs_runbook.shelf import Shelf
-from runbook.loader.definition import load
 from runbook.model import Plan
 from runbook.pipeline import prepare
-from tests.base import Base, Witness
+from tests.base import Base, Witness, load
 from tests.mkdocs_runbook.making import convert, fence
 
 
@@ -148,6 +147,7 @@ def test_a_step_that_runs_only_after_another_failed_keeps_nobody_from_running(ba
 def shown(base: Base, tmp_path: Path, mode: str, body: str, **options: bool) -> str:
     """The page that a fence makes, after everything it wants has been run."""
     live = kept(tmp_path)
+    base.trust()
     shelf = Shelf(str(base.path), mode, live, **options)
     for name in shelf.known:
         plan = shelf.wanted(shelf.runbook(name)) if name in body else None

@@ -14,9 +14,8 @@ from mkdocs_runbook.shelf import Shelf, label, usual_cases
 from mkdocs_runbook.tables import finding_table, parameter_table
 from runbook.archive import Passed, save_passed
 from runbook.errors import UsageError
-from runbook.loader.definition import load
 from runbook.model import Runbook, Sample, Scenario, Verdict
-from tests.base import Base
+from tests.base import Base, load
 
 
 def sample(name: str, *codes: str) -> Sample:

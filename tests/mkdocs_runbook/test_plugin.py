@@ -158,6 +158,7 @@ def serving(base: Base) -> Iterator[str]:
     environment |= {"PYTHONPATH": str(PLUGINS), "XDG_CACHE_HOME": str(base.path / "cache")}
     with (base.path / "serve.log").open("w") as log:
         command = [sys.executable, "-m", "mkdocs", "serve", "--livereload", "-a", address]
+        base.trust()
         server = subprocess.Popen(command, cwd=base.path, env=environment, stdout=log, stderr=log)
         try:
             yield f"http://{address}/"
@@ -189,5 +190,7 @@ def test_while_somebody_writes_only_what_changed_runs_again(base: Base, witness:
         assert len(witness.heard()) == 1
         definition = base.path / "runbooks/count/runbook.yaml"
         definition.write_text(definition.read_text().replace("it ran", "it ran again"))
+        base.trust()
+        note.write_text(note.read_text() + "\nAnd one more.\n")
         wait_for(address, "it ran again")
         assert len(witness.heard()) == 2

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from runbook.archive import load_samples, of_sample
-from runbook.loader.definition import load
 from runbook.model import Capture, Ending, Evidence, Finding, Reference, Run, Runbook, Source, Verdict
 from runbook.pipeline import replay
 from runbook.renderers.html import FIRST_LINES, LAST_LINES, LONGEST_LINE, Panel, card, words
 from runbook.renderers.markup import LISTED_FACTS, facts
+from tests.base import load
 from tests.renderers.making import a_run
 
 LVM = Path(__file__).resolve().parents[2] / "runbooks/lvm_inspect"

@@ -20,14 +20,14 @@ from runbook.archive import load_samples
 from runbook.helpers import Captures
 from runbook.helpers.conclusions import Conclusion, conclude
 from runbook.helpers.loading import load_helper
-from runbook.loader.definition import load
 from runbook.model import Capture, Evidence, Finding, Host, Source, Verdict
 from runbook.pipeline import prepare, replay
+from tests.base import load
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "runbooks" / "lvm_inspect"
 RUNBOOK = load(str(FOLDER))
 PLAN = prepare(RUNBOOK, {})
-HELPER = load_helper(str(FOLDER))
+HELPER = load_helper(RUNBOOK)
 SAMPLES = {sample.name: sample for sample in load_samples(RUNBOOK)}
 #: Its 159 KB take too long to be damaged a thousand times; the other samples have all that it has.
 LARGE = "many-volumes"

@@ -9,9 +9,8 @@ import pytest
 from runbook.errors import ParameterError
 from runbook.executors.executor import finish
 from runbook.executors.process import ProcessExecutor
-from runbook.loader.definition import load
 from runbook.pipeline import prepare
-from tests.base import Base, rounds
+from tests.base import Base, load, rounds
 
 #: What a person cannot see or would break the line; a value with one of them is refused.
 HIDDEN = ("\t", "\n", "\r", "\x1b[31m", "\x07", "\x7f", "\u202e", "\ufeff")

@@ -12,11 +12,10 @@ from html import escape
 
 from runbook.archive import sample_of, sample_text
 from runbook.executors.process import ProcessExecutor
-from runbook.loader.definition import load
 from runbook.model import Output, Run, Source
 from runbook.pipeline import Ended, Event, perform, prepare
 from runbook.renderers.renderer import FORMATS, renderer
-from tests.base import Base, rounds
+from tests.base import Base, load, rounds
 
 PASSWORD = {"name": "password", "type": "string", "secret": True, "required": True}
 #: Prints the bytes FORM (as hexadecimal) three at a time, and once more on stderr.

@@ -22,6 +22,7 @@ COMMANDS = {
     "build": "build the site, where every note shows its runbook",
     "check": "lint definitions, helpers, samples and notes",
     "test": "replay every sample, and run every lab, against its expectations",
+    "trust": "allow a knowledge base's runbooks to be executed here, as they are now",
     "doctor": "which tools and rights are missing here, and what brings them",
     "schema": "the JSON Schema of runbook.yaml, for editors",
     "completion": "the completion script for your shell",

@@ -14,6 +14,7 @@ from runbook.catalog import find
 from runbook.cli.options import ask, chosen_lab, current_folder, given_values, keyboard, wants_colour
 from runbook.cli.progress import Progress
 from runbook.cli.signals import Interrupts, Terminated, interrupts
+from runbook.cli.trust import demand
 from runbook.errors import ExecutionError
 from runbook.executors.launch import Launcher
 from runbook.executors.process import ProcessExecutor
@@ -26,6 +27,8 @@ def run_all(arguments: argparse.Namespace, launcher: Launcher) -> int:
     """Do what the arguments of `runbook run` say; gives the exit status."""
     runbooks = [find(name, current_folder()).load() for name in dict.fromkeys(arguments.names)]
     given = given_values(arguments.given)
+    if not arguments.plan:
+        runbooks = demand(runbooks)
     if arguments.replay:
         return _finish(arguments, [_replayed(arguments, runbook, given) for runbook in runbooks])
     if arguments.plan:

@@ -10,6 +10,7 @@ from collections.abc import Generator
 from runbook.catalog import find
 from runbook.cli.options import chosen_lab, current_folder, keyboard, name_argument, scenario_completer
 from runbook.cli.signals import Terminated, interrupts
+from runbook.cli.trust import demand
 from runbook.errors import UsageError
 from runbook.labs.lab import open_lab
 from runbook.model import Capture, Command, Output, Runbook, Scenario
@@ -42,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
             "a shell in a lab needs a terminal\n"
             f"    the runbook runs in it without one: runbook run {runbook.name} --lab {scenario.id}"
         )
+    (runbook,) = demand([runbook])
     try:
         with interrupts(), open_lab(runbook, scenario, keyboard=typed, note=_note) as executor:
             _note(f"{scenario.title}\nyou are root in lab {scenario.id}; `exit` throws it away")

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from runbook.catalog import Entry, entries, find
+from runbook.catalog import BUNDLED, Entry, entries, find
 from runbook.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def chosen_entries(names: list[str]) -> list[Entry]:
     """The runbooks of these names; of none, those of the knowledge base around here, else those of the package."""
     here = current_folder()
     known = entries(here)
-    return [find(name, here) for name in names] or [entry for entry in known if entry.origin != "bundled"] or known
+    return [find(name, here) for name in names] or [entry for entry in known if entry.origin != BUNDLED] or known
 
 
 def lab_argument(parser: argparse._ActionsContainer) -> None:

@@ -12,6 +12,7 @@ from runbook.catalog import Entry, find
 from runbook.cli.drive import drive
 from runbook.cli.options import ask, chosen_lab, current_folder, given_values, lab_argument, name_argument, set_argument
 from runbook.cli.signals import Terminated, interrupts
+from runbook.cli.trust import demand
 from runbook.errors import ExecutionError, UsageError
 from runbook.escaping import safe
 from runbook.executors.executor import finish
@@ -50,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{path} exists\n    choose another name, or say --yes to replace it")
     if arguments.lab:
         chosen_lab(runbook, arguments.lab)
+    (runbook,) = demand([runbook])
     plan = (prepare_for_lab if arguments.lab else prepare)(runbook, given_values(arguments.given))
     try:
         with interrupts() as pressed:

@@ -13,6 +13,7 @@ from runbook.cli.drive import drive
 from runbook.cli.options import chosen_entries, name_argument
 from runbook.cli.record import installed_versions
 from runbook.cli.signals import Interrupts, Terminated, interrupts
+from runbook.cli.trust import demand
 from runbook.errors import ExecutionError, UsageError
 from runbook.escaping import safe
 from runbook.model import Run, Runbook, Sample, Scenario, Verdict
@@ -40,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if arguments.keep and not arguments.labs:
         raise UsageError("--keep writes down that the labs passed\n    say --labs as well")
-    runbooks = [entry.load() for entry in chosen_entries(arguments.names)]
+    runbooks = demand([entry.load() for entry in chosen_entries(arguments.names)])
     tally = _Tally()
     try:
         with interrupts() as pressed:

@@ -22,11 +22,9 @@ from typing import Any
 
 from runbook.errors import ExecutionError
 from runbook.executors.launch import Launcher
-from runbook.model import Command, Effect
+from runbook.model import SANDBOX_VERSION, Command, Effect
 from runbook.values import CAPABILITIES
 
-#: Stands in every record; another number when a profile stops more, or less.
-VERSION = 1
 #: Groups of layers (see `confine`): of each group the first that can be had.
 _ALTERNATIVES = {
     "user": (("landlock", "mounts"), ("capabilities",), ("calls",)),
@@ -77,7 +75,7 @@ class Proof:
 
     def __str__(self) -> str:
         layers = [f"landlock {self.landlock}" if layer == "landlock" else layer for layer in self.layers]
-        text = f"{self.profile}/{VERSION}: {', '.join(layers) or 'nothing'}"
+        text = f"{self.profile}/{SANDBOX_VERSION}: {', '.join(layers) or 'nothing'}"
         return text + (f"; without {', '.join(self.missing)}" if self.missing else "")
 
 

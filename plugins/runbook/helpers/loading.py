@@ -1,4 +1,4 @@
-"""Brings a helper.py to life: compiled from the very bytes that are there, and never allowed to run for ever."""
+"""Brings a helper.py to life: compiled from the very bytes that were trusted, and never allowed to run for ever."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from functools import lru_cache
 from types import CodeType, ModuleType
 from typing import Any
 
-from runbook.errors import DefinitionError, Problem, Unreadable
+from runbook.errors import DefinitionError, Problem, Unreadable, UntrustedError
 from runbook.helpers import Captures
-from runbook.model import Finding
+from runbook.model import Finding, Runbook
 
 #: How long loading, parsing and judging together may take before the helper is given up.
 HELPER_SECONDS = 20.0
@@ -33,18 +33,21 @@ class Helper:
         self.draw: Callable[[Any], str] | None = module.get("draw")
 
 
-def load_helper(folder: str) -> Helper | None:
-    """The helper of the runbook in this folder, or None when it has none.
+def load_helper(runbook: Runbook) -> Helper | None:
+    """The helper of this runbook, or None when it has none.
 
-    helper.py may import its neighbours (`from .facts import …`). Raises DefinitionError, with the file and the line,
-    when one of them is not Python, fails while it is loaded, or lacks a function.
+    helper.py may import its neighbours (`from .facts import …`). Raises UntrustedError, and DefinitionError, with the
+    file and the line, when one of them is not Python, fails while it is loaded, or lacks a function.
     """
+    folder = runbook.folder
     path = os.path.join(folder, "helper.py")
-    if not os.path.exists(path):
+    if "helper.py" not in runbook.files:
         return None
+    if not runbook.trusted:
+        raise UntrustedError(runbook.name)
     try:
         with time_limit(HELPER_SECONDS):
-            module = vars(_Package(folder).load("helper"))
+            module = vars(_Package(folder, runbook.files).load("helper"))
     except SyntaxError as error:
         place = (error.filename or path, error.lineno or 1, error.offset or 1)
         raise _broken(*place, f"not Python: {error.msg}") from error
@@ -57,22 +60,24 @@ def load_helper(folder: str) -> Helper | None:
 
 
 class _Package:
-    """The modules of one runbook's folder, each compiled from the bytes that stand there and run once.
+    """The modules of one runbook's folder, each compiled from the bytes that were read with it and run once.
 
     Not by importlib: nothing of it stays in `sys.modules`, where the same name would be another version's tomorrow, and
     no compiled file is left in the folder.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, files: Mapping[str, bytes]) -> None:
         self._folder = folder
+        self._files = files
         self._modules: dict[str, ModuleType] = {}
 
     def load(self, name: str) -> ModuleType:
         """The module of this name, which is run when it is asked for the first time."""
         if name not in self._modules:
             path = os.path.join(self._folder, f"{name}.py")
-            with open(path, "rb") as file:
-                source = file.read()
+            source = self._files.get(f"{name}.py")
+            if source is None:
+                raise ModuleNotFoundError(f"there is no {name}.py beside it")
             module = self._modules[name] = ModuleType(f"{os.path.basename(self._folder)}.{name}")
             module.__file__ = path
             module.__dict__["__builtins__"] = {**vars(builtins), "__import__": self._import}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Protocol
 
-from runbook.errors import LabError
+from runbook.errors import LabError, UntrustedError
 from runbook.executors.executor import CAP_BYTES
 from runbook.executors.here import find
 from runbook.executors.keyboard import Keyboard
@@ -54,8 +54,10 @@ def open_lab(
     """The executor of a lab in which this scenario has been built; the lab is gone after the body.
 
     `note` is told what is going on; `cap` is how much of each stream is kept, in bytes. Raises LabError when the lab
-    does not come up or its script fails.
+    does not come up or its script fails, and UntrustedError.
     """
+    if not runbook.trusted:
+        raise UntrustedError(runbook.name)
     missing = [command for command in scenario.commands if find(command, kernel.PATH) is None]
     if missing:
         raise LabError(_told_missing(runbook, scenario, missing))
@@ -66,11 +68,22 @@ def open_lab(
         executor = stack.enter_context(_boot(scenario, folder, keyboard, cap))
         booted = time.monotonic()
         note(f"lab {scenario.id}: up in {booted - started:.1f} s, building")
-        status, said = executor.build(os.path.join(runbook.folder, scenario.script), BUILD_SECONDS)
+        status, said = executor.build(_copied(runbook, folder, scenario.script), BUILD_SECONDS)
         if status != 0:
             raise LabError(f"lab {scenario.id}: {scenario.script} exited {status}; it said last:\n{_last(said)}")
         note(f"lab {scenario.id}: built in {time.monotonic() - booted:.1f} s")
         yield executor
+
+
+def _copied(runbook: Runbook, folder: str, script: str) -> str:
+    """The script in the lab's own folder, with all that may lie beside it, as they were when they were trusted."""
+    place = os.path.join(folder, "runbook")
+    for name, content in runbook.files.items():
+        path = os.path.join(place, name)
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(content)
+    return os.path.join(place, script)
 
 
 def _told_missing(runbook: Runbook, scenario: Scenario, missing: list[str]) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from typing import Any
 
 from runbook.errors import DefinitionError
 from runbook.loader.documents import DEFINITION_BYTES, Report, parse, read
+from runbook.loader.folder import digest, read_folder
 from runbook.loader.heading import FILE
 from runbook.loader.rules import check
 from runbook.loader.shapes import Boolean, Choice, Duration, Field, ListOf, MapOf, OneOf, Record, Size, Text, Word
@@ -138,18 +138,20 @@ def load(folder: str) -> Runbook:
     """The runbook in this folder; raises DefinitionError with every problem of its runbook.yaml."""
     path = os.path.join(folder, FILE)
     report = Report(path)
-    data = read(path, DEFINITION_BYTES)
+    # For what it says when there is no such file, or it is too large; what counts is what is read next.
+    read(path, DEFINITION_BYTES)
+    files = read_folder(folder)
     name = os.path.basename(os.path.abspath(folder)).replace("_", "-")
     if not re.fullmatch(NAME, name):
         report.at(1, 1, f"the folder's name `{name}` is not a name", "rename it to small letters, digits and `_`")
-    root = parse(data, report)
+    root = parse(files[FILE], report)
     if root is None:
         raise DefinitionError(report.problems)
     found = RUNBOOK.read(root, "the file", report)
     check(root, folder, report)
     if found is None or report.problems:
         raise DefinitionError(report.problems)
-    return _runbook(name, folder, _digest(folder, data, found), found)
+    return _runbook(name, folder, files, found)
 
 
 def schema() -> dict[str, Any]:
@@ -162,31 +164,15 @@ def schema() -> dict[str, Any]:
     }
 
 
-def _digest(folder: str, data: bytes, found: dict[str, Any]) -> str:
-    """A hash over everything that decides what a run does."""
-    digest = hashlib.sha256()
-    modules = sorted(name for name in os.listdir(folder) if name.endswith(".py"))
-    scripts = sorted({lab["script"] for lab in found.get("labs", ())})
-    for name in (FILE, *modules, *scripts):
-        content = data if name == FILE else _content(os.path.join(folder, name))
-        # With names and lengths, so that no byte can move from one file to the next unnoticed.
-        digest.update(os.fsencode(name) + b"\0%d\0" % len(content))
-        digest.update(content)
-    return digest.hexdigest()
-
-
-def _content(path: str) -> bytes:
-    return read(path, 16 * DEFINITION_BYTES) if os.path.exists(path) else b""
-
-
-def _runbook(name: str, folder: str, digest: str, found: dict[str, Any]) -> Runbook:
+def _runbook(name: str, folder: str, files: dict[str, bytes], found: dict[str, Any]) -> Runbook:
     return Runbook(
         name=name,
         title=found["title"],
         summary=found["summary"],
         section=found["section"],
         folder=folder,
-        digest=digest,
+        digest=digest(files),
+        files=files,
         parameters=tuple(_parameter(parameter) for parameter in found.get("parameters", ())),
         steps=tuple(_step(step) for step in found["steps"]),
         labs=tuple(_lab(lab) for lab in found.get("labs", ())),

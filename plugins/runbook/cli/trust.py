@@ -1,0 +1,118 @@
+"""Allow a knowledge base's runbooks to be executed here, as they are now; a changed one asks again."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from runbook.catalog import BUNDLED, entries, find
+from runbook.cli.options import ask, current_folder, name_argument
+from runbook.errors import DefinitionError, UntrustedError, UsageError
+from runbook.escaping import safe
+from runbook.model import Effect, Runbook
+from runbook.trust import changes, grant, holds, remove, trusted
+
+EXAMPLES = """examples:
+  runbook trust                   every runbook of the knowledge base around here, after showing it
+  runbook trust disk-usage
+  runbook trust --list            what is trusted, and whether it is still as it was
+  runbook trust --remove disk-usage
+
+Runbooks that come with the package need no trust. The decisions are kept in ~/.local/state/runbook/trust.json
+($XDG_STATE_HOME), where no knowledge base can write; another user, root too, decides for themselves."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    name_argument(parser, "*")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--yes", action="store_true", help="without being asked: you have looked at them")
+    what.add_argument("--list", action="store_true", help="list what is trusted, and run nothing")
+    what.add_argument("--remove", action="store_true", help="trust them no longer")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.list:
+        return _list()
+    here = current_folder()
+    chosen = [find(name, here) for name in arguments.names] or [
+        entry for entry in entries(here) if entry.origin != BUNDLED
+    ]
+    if not chosen:
+        raise UsageError("there is no knowledge base around here\n    what comes with the package is trusted with it")
+    for entry in chosen:
+        if entry.origin == BUNDLED:
+            print(f"{entry.name} comes with the package and needs no trust")
+        elif arguments.remove:
+            print(f"{entry.name} " + ("is trusted no longer" if remove(entry.folder) else "was not trusted"))
+        else:
+            _consider(entry.load(), arguments.yes)
+    return 0
+
+
+def _consider(runbook: Runbook, yes: bool) -> None:
+    if runbook.trusted:
+        print(f"{runbook.name} is trusted, and as it was")
+        return
+    print("\n".join(_described(runbook)))
+    if not yes and not ask(f"Trust {runbook.name} as it is now?"):
+        raise UsageError(f"{runbook.name} is not trusted\n    say --yes where nobody can be asked")
+    grant(runbook)
+    print(f"{runbook.name} is trusted from now on")
+
+
+def demand(runbooks: Sequence[Runbook]) -> list[Runbook]:
+    """The same runbooks, all trusted: asks the person about those that are not. Raises UntrustedError."""
+    return [runbook if runbook.trusted else _asked(runbook) for runbook in runbooks]
+
+
+def _asked(runbook: Runbook) -> Runbook:
+    # First, because it says where decisions cannot be relied on.
+    described = "\n".join(_described(runbook))
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UntrustedError(runbook.name)
+    print(described, file=sys.stderr)
+    if not ask(f"Trust {runbook.name} as it is now, and go on?"):
+        raise UntrustedError(runbook.name)
+    grant(runbook)
+    return replace(runbook, trusted=True)
+
+
+def _described(runbook: Runbook) -> Iterator[str]:
+    """What one would allow, in lines that are safe to show."""
+    yield safe(f"{runbook.name}: {runbook.title} ({runbook.folder})")
+    for line in changes(runbook):
+        yield safe(f"  since it was trusted, {line}")
+    yield "  commands:"
+    for step in runbook.steps:
+        effect = "  CHANGES THIS HOST" if step.effect is Effect.CHANGE else ""
+        yield safe(f"    {shlex.join(step.argv)}{effect}")
+    code = [name for name in runbook.files if name.endswith(".py")]
+    yield safe("  Python that runs with your rights: " + (", ".join(code) or "none"))
+    scripts = sorted({lab.script for lab in runbook.labs})
+    yield safe("  scripts of labs: " + (", ".join(scripts) or "none"))
+
+
+def _list() -> int:
+    decisions = trusted()
+    for folder, decision in decisions.items():
+        day = time.strftime("%Y-%m-%d", time.gmtime(decision.since))
+        print(safe(f"{folder}: {_state(folder)} (trusted on {day})"))
+    if not decisions:
+        print("nothing but what comes with the package is trusted", file=sys.stderr)
+    return 0
+
+
+def _state(folder: str) -> str:
+    from runbook.loader.definition import load
+
+    if not os.path.isdir(folder):
+        return "gone"
+    try:
+        return "as it was" if holds(load(folder)) else "changed, and asks again"
+    except DefinitionError:
+        return "broken, and not run"

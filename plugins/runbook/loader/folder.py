@@ -1,0 +1,76 @@
+"""Reads a runbook's folder once: all that can influence what a run executes, as it stands at this moment."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+
+from runbook.errors import DefinitionError, Problem
+
+#: What is never executed: recordings, what Python compiled, and when the labs passed.
+NEVER_EXECUTED = ("samples", "labs/passed.json")
+COMPILED = "__pycache__"
+#: How many files a runbook may have, and how large they may be together.
+MOST_FILES, MOST_BYTES = 500, 16 * 1024 * 1024
+
+
+def read_folder(folder: str) -> dict[str, bytes]:
+    """Every file by its path from the folder. Raises DefinitionError for what is none, and for too much.
+
+    A link is refused, because tomorrow it may lead to something else.
+    """
+    files: dict[str, bytes] = {}
+    room = MOST_BYTES
+    for name in _names(folder, ""):
+        if len(files) == MOST_FILES:
+            raise _refused(folder, f"holds more than {MOST_FILES} files", "move what is not the runbook's elsewhere")
+        files[name] = _content(os.path.join(folder, name), room)
+        room -= len(files[name])
+    return files
+
+
+def _names(folder: str, below: str) -> list[str]:
+    """The paths of all files, in order."""
+    names: list[str] = []
+    try:
+        entries = sorted(os.scandir(os.path.join(folder, below)), key=lambda entry: entry.name)
+    except OSError as error:
+        raise _refused(os.path.join(folder, below), f"cannot be read: {error.strerror}", "check its rights") from error
+    for entry in entries:
+        name = f"{below}/{entry.name}" if below else entry.name
+        if name in NEVER_EXECUTED or entry.name == COMPILED:
+            continue
+        names += _names(folder, name) if entry.is_dir(follow_symlinks=False) else [name]
+    return names
+
+
+def _content(path: str, room: int) -> bytes:
+    try:
+        # Not to wait for whoever writes into a pipe, should it be one.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        link = os.path.islink(path)
+        message = "is a link, which tomorrow may lead elsewhere" if link else f"cannot be read: {error.strerror}"
+        raise _refused(path, message, "put the file itself here" if link else "check its rights") from error
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _refused(path, "is neither a file nor a folder", "delete it")
+        data = file.read(room + 1)
+    if len(data) > room:
+        raise _refused(path, f"makes the runbook larger than {MOST_BYTES >> 20} MiB", "recordings belong in samples/")
+    return data
+
+
+def _refused(path: str, message: str, cure: str) -> DefinitionError:
+    return DefinitionError((Problem(path, 1, 1, message, cure),))
+
+
+def digest(files: Mapping[str, bytes]) -> str:
+    """SHA-256 over these files in hexadecimal; with names and lengths, so that no byte can move to another file."""
+    whole = hashlib.sha256()
+    for name in sorted(files):
+        path = os.fsencode(name)
+        whole.update(b"%d %d\n" % (len(path), len(files[name])) + path + files[name])
+    return whole.hexdigest()
