@@ -160,6 +160,8 @@ class Session:
         return f"{name}: {os.strerror(error)}"
 
     def _survived(self) -> str:
+        if not self._process.started:
+            return "; it had not begun"
         if self._process.status is not None:
             return ""
         return "; it does not die (uninterruptible sleep, or another user's by now) and was left behind"
