@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import runbook
+from runbook.executors import cgroup
 from runbook.executors.executor import Executor, Interrupted
 from runbook.model import Capture, Command, Output
 
@@ -86,11 +87,26 @@ def survivors(mark: str, seconds: float = PROMPTLY) -> set[int]:
     return found
 
 
-def runner(mark: str, code: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-    """A Python process of its own that runs this code and can import the engine and this module; it bears the mark."""
+def without_cgroups() -> list[str]:
+    """What starts a command where no cgroup can be made: it sees an empty folder instead of them."""
+    to_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    return ["unshare", "--mount", *to_root, "sh", "-c", 'mount -t tmpfs none /sys/fs/cgroup && exec "$@"', "sh"]
+
+
+def cgroups() -> set[str]:
+    """The cgroups of commands that are there now, beside our own."""
+    home = cgroup.home()
+    return {name for name in os.listdir(home) if name.startswith(cgroup.PREFIX)} if home is not None else set()
+
+
+def runner(mark: str, code: str, *arguments: str, before: Sequence[str] = (), **options: Any) -> subprocess.Popen[str]:
+    """A Python process of its own that runs this code and can import the engine and this module; it bears the mark.
+
+    `before` are the words of a command that starts it.
+    """
     plugins, root = Path(runbook.__file__).parents[1], Path(__file__).parents[2]
     return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
+        [*before, sys.executable, "-c", code, *arguments],
         env={**os.environ, "PYTHONPATH": f"{plugins}:{root}", "MARK": mark},
         stdout=subprocess.PIPE,
         text=True,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import time
 from pathlib import Path
 
 import pytest
 
+from runbook.executors.launch import Launcher
 from runbook.executors.process import ProcessExecutor
 from runbook.model import Ending
 from tests.executors.driving import begin, marked, run, runner, said, sh, survivors
@@ -72,6 +75,68 @@ def test_when_the_launcher_is_killed_its_commands_still_end_with_their_step(mark
         capture = run(executor, sh(mark, script, timeout=0.5))
     assert capture.stdout == b"said\n"
     assert survivors(mark) == set()
+
+
+#: Asks for the launcher of the command, which is the parent of its supervisor.
+LAUNCHER = "$(cut -d ' ' -f 4 /proc/$PPID/stat)"
+
+#: Ways of a command to stop those that watch it.
+STOPPING = {
+    "supervisor": "kill -STOP $PPID; sleep 60",
+    "launcher": f"kill -STOP {LAUNCHER}; sleep 60",
+    "both": f"kill -STOP {LAUNCHER} $PPID; sleep 60",
+    "again-and-again": f"l={LAUNCHER}; trap '' TERM; while :; do kill -STOP $l $PPID; done",
+    "one-killed-one-stopped": f"kill -KILL {LAUNCHER}; kill -STOP $PPID; sleep 60",
+    "many-at-once": f"l={LAUNCHER}; for n in 1 2 3 4; do setsid sh -c 'while :; do kill -STOP $0 $1; done' $l $PPID & "
+    "done; sleep 60",
+}
+
+
+@pytest.mark.parametrize("script", STOPPING.values(), ids=STOPPING)
+def test_whomever_a_command_stops_its_time_out_ends_it(mark: str, script: str) -> None:
+    began = time.monotonic()
+    with ProcessExecutor() as executor:
+        capture = run(executor, sh(mark, f"setsid sleep 60 & {script}", timeout=0.5))
+    assert capture.ending is Ending.TIMED_OUT
+    assert survivors(mark) == set()
+    # Its grace, the patience with what does not die (twice), and that with a launcher that does not end.
+    assert time.monotonic() - began < 0.5 + 1 + 2 + 2 + 6 + 1
+
+
+def test_after_a_command_stopped_the_launcher_the_next_one_runs(mark: str) -> None:
+    with ProcessExecutor() as executor:
+        assert run(executor, sh(mark, f"kill -STOP {LAUNCHER}; exit 3")).exit_code == 3
+        assert run(executor, sh(mark, "exit 4", timeout=10.0)).exit_code == 4
+
+
+def test_when_the_engine_is_killed_a_stopped_launcher_goes_too(mark: str) -> None:
+    code = """
+import sys, time
+from runbook.executors.process import ProcessExecutor
+from tests.executors.driving import begin, sh
+script = "setsid sleep 60 & " + sys.argv[2] + " & echo up; sleep 60"
+steps = begin(ProcessExecutor().execute(sh(sys.argv[1], script)), b"up")
+print("up", flush=True)
+time.sleep(60)
+"""
+    with runner(mark, code, mark, f"kill -STOP {LAUNCHER} $PPID") as engine:
+        assert engine.stdout is not None
+        engine.stdout.readline()
+        engine.kill()
+    assert survivors(mark) == set()
+
+
+def test_a_command_that_was_given_up_before_it_began_does_not_begin_later(
+    mark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ProcessExecutor() as executor:
+        launcher = int(run(executor, sh(mark, f"echo {LAUNCHER}")).stdout)
+        monkeypatch.setattr(Launcher, "_wake", lambda _: None)
+        os.kill(launcher, signal.SIGSTOP)
+        capture = run(executor, sh(mark, f"touch {tmp_path}/trace", timeout=0.2))
+        os.kill(launcher, signal.SIGCONT)
+    assert capture.detail == "ended after its time-out of 0.2 s; it had not begun"
+    assert not (tmp_path / "trace").exists()
 
 
 def test_no_descriptor_of_the_engine_reaches_a_command(mark: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -33,7 +34,8 @@ class Launcher:
 
     def begin(self) -> None:
         """Start the launcher process now, so that the first command need not wait for it."""
-        with self._lock:
+        # What is lacking now, that command will say.
+        with self._lock, contextlib.suppress(OSError):
             self._connection()
 
     def start(
@@ -81,12 +83,11 @@ class Launcher:
 
     def _connection(self) -> socket.socket:
         if self._socket is None:
-            self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            # One that was stopped takes no requests; it must not stop us, too.
-            self._socket.settimeout(CLOSE_SECONDS)
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             plugins = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
             options = ["-I", "-S", *(["-B"] if sys.dont_write_bytecode else [])]
-            with theirs:
+            with theirs, contextlib.ExitStack() as failed:
+                failed.callback(ours.close)
                 self._process = subprocess.Popen(
                     [sys.executable, *options, "-c", START, plugins, str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
@@ -95,6 +96,10 @@ class Launcher:
                     # From its first moment: a Ctrl-C is for us, who then end the commands in their order.
                     start_new_session=True,
                 )
+                failed.pop_all()
+            # One that was stopped takes no requests; it must not stop us, too.
+            ours.settimeout(CLOSE_SECONDS)
+            self._socket = ours
         return self._socket
 
     def _wake(self) -> None:

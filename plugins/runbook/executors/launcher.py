@@ -177,9 +177,9 @@ def run(
     group: cgroup.Group | None,
 ) -> None:
     """Start the command, and watch it."""
-    failed_reading, failed_writing = os.pipe2(os.O_CLOEXEC)
     supervisor = os.getpid()
     try:
+        failed_reading, failed_writing = os.pipe2(os.O_CLOEXEC)
         command = fork_into(group)
     except OSError as error:
         say(control, f"error {error.errno}".encode())
