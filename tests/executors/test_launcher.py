@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from runbook.executors import session
 from runbook.executors.launch import Launcher
 from runbook.executors.process import ProcessExecutor
 from runbook.model import Ending
@@ -132,6 +133,8 @@ def test_a_command_that_was_given_up_before_it_began_does_not_begin_later(
     with ProcessExecutor() as executor:
         launcher = int(run(executor, sh(mark, f"echo {LAUNCHER}")).stdout)
         monkeypatch.setattr(Launcher, "_wake", lambda _: None)
+        monkeypatch.setattr(session, "GRACE_SECONDS", 0.1)
+        monkeypatch.setattr(session, "UNKILLABLE_SECONDS", 0.1)
         os.kill(launcher, signal.SIGSTOP)
         capture = run(executor, sh(mark, f"touch {tmp_path}/trace", timeout=0.2))
         os.kill(launcher, signal.SIGCONT)
