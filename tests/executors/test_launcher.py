@@ -160,6 +160,8 @@ ODD = {
     "children-ignored": "signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
     "all-ignored": "[signal.signal(n, signal.SIG_IGN) for n in signal.valid_signals() - {9, 19}]",
     "no-umask": "os.umask(0o777)",
+    "last-in-turn": "os.nice(19)",
+    "few-descriptors": "resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))",
     "standard-streams-closed": "os.closerange(0, 3)",
     "in-another-folder": "os.chdir('/usr')",
     "orphan-of-its-group": "os.setsid()",
@@ -169,7 +171,7 @@ ODD = {
 @pytest.mark.parametrize("oddity", ODD.values(), ids=ODD)
 def test_however_the_engine_was_started_commands_start_the_same(mark: str, tmp_path: Path, oddity: str) -> None:
     code = f"""
-import os, signal, sys
+import os, resource, signal, sys
 from runbook.executors.process import ProcessExecutor
 from tests.executors.driving import run, sh
 written = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)

@@ -16,7 +16,7 @@ from runbook.executors import launch, session
 from runbook.executors.here import missing_right
 from runbook.executors.process import ProcessExecutor
 from runbook.model import Ending, Needs
-from tests.executors.driving import begin, cgroups, command, drive, interrupt, marked, run, sh, survivors
+from tests.executors.driving import PROMPTLY, begin, cgroups, command, drive, interrupt, marked, run, sh, survivors
 
 
 def test_a_command_that_ended_in_time_while_nobody_listened_is_not_timed_out(here: ProcessExecutor, mark: str) -> None:
@@ -59,6 +59,19 @@ def test_the_detail_says_the_ending_in_words(
     here: ProcessExecutor, mark: str, script: str, timeout: float, detail: str
 ) -> None:
     assert run(here, sh(mark, script, timeout=timeout)).detail == detail
+
+
+@pytest.mark.parametrize("jump", [-86_400.0, 365 * 86_400.0], ids=["a-day-back", "a-year-on"])
+def test_a_clock_that_is_set_meanwhile_changes_no_duration(
+    here: ProcessExecutor, mark: str, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    clock, asked = time.time, iter((0.0,))
+    monkeypatch.setattr(time, "time", lambda: clock() + next(asked, jump))
+    before = clock()
+    capture = run(here, sh(mark, "sleep 0.3", timeout=PROMPTLY))
+    assert (capture.ending, 0.3 <= capture.seconds < PROMPTLY) == (Ending.EXITED, True)
+    assert before <= capture.started <= clock()
+    assert run(here, sh(mark, "sleep 60", timeout=0.3)).ending is Ending.TIMED_OUT
 
 
 def test_a_time_out_of_nothing_still_ends(here: ProcessExecutor, mark: str) -> None:
