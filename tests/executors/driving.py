@@ -114,10 +114,10 @@ def runner(mark: str, code: str, *arguments: str, before: Sequence[str] = (), **
     )
 
 
-def said(process: subprocess.Popen[str]) -> str:
-    """All that a runner printed, once it has ended well."""
+def said(process: subprocess.Popen[str], seconds: float = 30) -> str:
+    """All that a runner printed, once it has ended well, in this time."""
     try:
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=seconds)
     finally:
         process.kill()
     assert process.returncode == 0
