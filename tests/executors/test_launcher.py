@@ -110,17 +110,20 @@ def test_after_a_command_stopped_the_launcher_the_next_one_runs(mark: str) -> No
         assert run(executor, sh(mark, "exit 4", timeout=10.0)).exit_code == 4
 
 
-def test_when_the_engine_is_killed_a_stopped_launcher_goes_too(mark: str) -> None:
+@pytest.mark.parametrize(
+    "script", [f"kill -STOP {LAUNCHER} $PPID", f"l={LAUNCHER}; kill -STOP $PPID; kill -KILL $l"], ids=["both", "killed"]
+)
+def test_when_the_engine_is_killed_whom_a_command_stopped_goes_too(mark: str, script: str) -> None:
     code = """
 import sys, time
 from runbook.executors.process import ProcessExecutor
 from tests.executors.driving import begin, sh
-script = "setsid sleep 60 & " + sys.argv[2] + " & echo up; sleep 60"
+script = "setsid sleep 60 & " + sys.argv[2] + "; echo up; sleep 60"
 steps = begin(ProcessExecutor().execute(sh(sys.argv[1], script)), b"up")
 print("up", flush=True)
 time.sleep(60)
 """
-    with runner(mark, code, mark, f"kill -STOP {LAUNCHER} $PPID") as engine:
+    with runner(mark, code, mark, script) as engine:
         assert engine.stdout is not None
         engine.stdout.readline()
         engine.kill()

@@ -146,10 +146,8 @@ class Process:
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
-        #: The process that watches it, once it is there.
-        self._supervisor: int | None = None
-        #: Whether it has begun.
-        self.started = False
+        #: The process that watches it, once it begins.
+        self.supervisor: int | None = None
         #: Its wait status (os.wait) once it has ended.
         self.status: int | None = None
         #: The errno with which it could not be started.
@@ -168,9 +166,7 @@ class Process:
             message = b""
         word, _, number = message.partition(b" ")
         if word == b"supervisor":
-            self._supervisor = int(number)
-        elif word == b"started":
-            self.started = True
+            self.supervisor = int(number)
         elif word == b"status":
             self.status = int(number)
         elif word == b"error":
@@ -195,6 +191,6 @@ class Process:
         while not self.gone and time.monotonic() < deadline:
             if poll.poll(LOOK_SECONDS * 1000):
                 self.news()
-            elif self._supervisor is not None:
-                unstop(self._supervisor)
+            elif self.supervisor is not None:
+                unstop(self.supervisor)
         self._control.close()

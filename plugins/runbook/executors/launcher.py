@@ -7,10 +7,10 @@ and stderr, and a control socket.
 
 For each request a supervisor is forked. It becomes a child subreaper (prctl(2)), so every orphan of the command becomes
 its child, and it starts the command in a session, and where it can in a cgroup, of its own. On the control socket it
-says, a message each, `supervisor N` (its pid), `started`, then `status N` (a wait status) or `error N` (an errno), and
-closes it when nothing of the command is left. It obeys `term` (SIGTERM to the whole tree) and `kill` (SIGKILL until
-nothing is left); when the socket closes because whoever asked has died, it kills. The launcher does the same when its
-own socket closes.
+says, a message each, `supervisor N` (its pid, before it starts the command), then `status N` (a wait status) or
+`error N` (an errno), and closes it when nothing of the command is left. It obeys `term` (SIGTERM to the whole tree) and
+`kill` (SIGKILL until nothing is left); when the socket closes because whoever asked has died, it kills. The launcher
+does the same when its own socket closes.
 
 A command of the same user may stop or kill any of us. The launcher ends what a killed supervisor has left; whom it
 finds stopped, the engine lets go on (`unstop`); and what both have left dies with its cgroup.
@@ -125,7 +125,7 @@ def reap_supervisors(supervisors: set[int], home: str | None) -> None:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            return
+            break
         if pid == 0:
             break
         left = left or os.WIFSIGNALED(status) or pid not in supervisors
@@ -154,12 +154,12 @@ def supervise(home: str | None, request: int, stdin: int, stdout: int, stderr: i
     control = socket.socket(fileno=control_number)
     with open(request, "rb") as file:
         wanted = json.load(file)
-    say(control, b"supervisor %d" % os.getpid())
     group = cgroup.make(home)
     try:
         if control.fileno() not in readable(control.fileno(), milliseconds=0):
+            say(control, b"supervisor %d" % os.getpid())
             run(wanted, (stdin, stdout, stderr), control, woken, group)
-        # Else whoever asked has given it up before we came to it.
+        # Else whoever asked has given it up before it began, and may have said so: then it must not begin.
     finally:
         if group is not None:
             group.end(EMPTY_SECONDS)
@@ -189,7 +189,8 @@ def run(
     for descriptor in (*streams, failed_writing):
         os.close(descriptor)
     failed = os.read(failed_reading, 16)
-    say(control, b"error " + failed if failed else b"started")
+    if failed:
+        say(control, b"error " + failed)
     watch(control, woken, command, group)
 
 
@@ -327,12 +328,21 @@ def kill_until_none(seconds: float, command: int = 0, group: cgroup.Group | None
         if not killed:
             send_all(signal.SIGSTOP)
             send_all(signal.SIGKILL)
+            kill_all(children())
         left, ended = reap(command)
         status = ended if ended is not None else status
         if not left or time.monotonic() > deadline:
             return status
         time.sleep(0.002)
         killed = False
+
+
+def children() -> set[int]:
+    """Our own children. Faster than to look at all processes: a chain of forks and exits is seldom caught by that."""
+    with contextlib.suppress(OSError), open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:
+        return set(map(int, file.read().split()))
+    # A kernel that was built without it.
+    return set()
 
 
 def unstop(pid: int) -> None:

@@ -164,7 +164,7 @@ class Session:
         return f"{name}: {os.strerror(error)}"
 
     def _survived(self) -> str:
-        if not self._process.started:
+        if self._process.supervisor is None:
             return "; it had not begun"
         if self._process.status is not None:
             return ""
