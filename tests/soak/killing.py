@@ -106,12 +106,17 @@ class Tree:
     def words(self) -> list[str]:
         return [sys.executable, "-I", "-S", str(self.folder / "hostile.py"), str(self.folder), self.mark]
 
+    def lives(self) -> bool:
+        """Whether somebody holds the pipe."""
+        try:
+            return bool(os.read(self._held, 1))
+        except BlockingIOError:
+            return True
+
     def left(self, *but: int) -> list[object]:
         """What is there and should not be; these processes may."""
         found: set[object] = {*marked(self.mark), *inside(self.folder), *((self._made() | mounts()) - self._before)}
-        try:
-            os.read(self._held, 1)
-        except BlockingIOError:
+        if self.lives():
             found.add("somebody holds the pipe")
         return sorted(found - set(but), key=str)
 

@@ -14,7 +14,7 @@ def test_runs_at_once_do_not_disturb_each_other(base: Base, mark: str) -> None:
     words = [*COMMAND, "run", "talk", "--format", "json", "--quiet"]
     runs = [
         subprocess.Popen(words, cwd=base.path, env=base.environment(MARK=mark), stdout=subprocess.PIPE)
-        for _ in range(rounds(5, 50))
+        for _ in range(rounds(4, 50))
     ]
     seen = set()
     for run in runs:

@@ -16,6 +16,8 @@ from tests.base import COMMAND, Base, rounds
 from tests.executors.driving import runner, said, without_cgroups
 from tests.soak.killing import Tree
 
+HOUR = 3600.0
+
 
 class Place:
     """Where runs are started: `before` are the words that start a command there; `cgroups` are theirs that are left."""
@@ -49,34 +51,44 @@ from pathlib import Path
 from tests.soak.killing import Tree, kill_trees
 kill_trees(int(sys.argv[2]), Tree(Path(sys.argv[3]), sys.argv[1]))
 """
-    tell(said(runner(mark, code, mark, str(rounds(15, 1000)), str(tmp_path), before=place.before), seconds=3600))
+    tell(said(runner(mark, code, mark, str(rounds(12, 1000)), str(tmp_path), before=place.before), seconds=3600))
     assert not place.cgroups()
 
 
 def test_a_killed_run_leaves_nothing(place: Place, mark: str, tmp_path: Path, tell: Callable[[str], None]) -> None:
-    base, chance, number_of_rounds = Base(tmp_path / "base"), random.Random(9), rounds(5, 200)
+    base, chance, number_of_rounds = Base(tmp_path / "base"), random.Random(9), rounds(4, 200)
     (tmp_path / "tree").mkdir()
     tree = Tree(tmp_path / "tree", mark, place.cgroups)
     for terminal in (False, True):
         step = {"argv": tree.words(), "terminal": terminal}
         base.runbook(f"hostile-{terminal}".lower(), [step] if terminal else [step, step, {"argv": ["true"]}])
     before = sorted(os.listdir(base.path))
-    begun = late = 0
-    for number in range(number_of_rounds):
-        name = f"hostile-{number % 2 == 1}".lower()
+
+    def run(terminal: bool, seconds: float) -> float:
+        """Kill a run so long after its start, or once its tree is there; gives how long that took."""
+        began = time.monotonic()
         with subprocess.Popen(
-            [*place.before, *COMMAND, "run", name, "--output", "out"],
+            [*place.before, *COMMAND, "run", f"hostile-{terminal}".lower(), "--output", "out"],
             cwd=base.path,
             env=base.environment(MARK=mark),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-        ) as run:
-            time.sleep(chance.uniform(0.05, 0.6))
-            begun += "hold" in str(tree.left())
-            run.kill()
+        ) as process:
+            while time.monotonic() < began + seconds and not tree.lives():
+                time.sleep(0.005)
+            took = time.monotonic() - began
+            time.sleep(max(0.0, seconds - took) if seconds < HOUR else 0)
+            process.kill()
+        return took
+
+    usual = run(False, HOUR)
+    lived = late = 0
+    for number in range(number_of_rounds):
+        seconds = chance.uniform(0, 1.5 * usual)
+        lived += run(number % 2 == 1, seconds) < seconds
         late += bool(tree.left())
         left = tree.left_in_the_end()
         assert not left, (number, left)
         assert sorted(os.listdir(base.path)) == before
-    tell(f"{number_of_rounds} runs killed with -9, {begun} while their trees lived: 0 left, {late} only after a moment")
+    tell(f"{number_of_rounds} runs killed with -9, {lived} while their trees lived: 0 left, {late} only after a moment")
