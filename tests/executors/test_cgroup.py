@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from runbook.executors import cgroup
-from runbook.executors.launch import Launcher
+from runbook.executors.launcher import GIVE_UP_SECONDS
 from runbook.executors.process import ProcessExecutor
 from runbook.model import Ending
 from tests.executors.driving import PROMPTLY, begin, cgroups, marked, run, runner, said, sh, survivors, without_cgroups
@@ -98,6 +98,11 @@ def test_whatever_is_in_it_dies(group: cgroup.Group, monkeypatch: pytest.MonkeyP
         assert await_end(pid) == signal.SIGKILL
 
 
+def test_before_linux_5_14_none_forks_while_they_are_killed(group: cgroup.Group) -> None:
+    assert group._kill_each()
+    assert Path(group.path, "cgroup.freeze").read_text() == "1\n"
+
+
 def test_it_goes_with_those_that_were_made_in_it(group: cgroup.Group) -> None:
     below = Path(group.path, "below", "more")
     below.mkdir(parents=True)
@@ -108,16 +113,17 @@ def test_it_goes_with_those_that_were_made_in_it(group: cgroup.Group) -> None:
     assert await_end(pid) == signal.SIGKILL
 
 
-def test_what_nobody_holds_is_ended_at_the_next_start_and_what_is_held_is_not(home: str, group: cgroup.Group) -> None:
+def test_what_nobody_holds_is_ended_at_the_next_start_and_what_is_held_is_not(
+    home: str, group: cgroup.Group, mark: str
+) -> None:
     left = cgroup.make(home)
     assert left is not None
     ended, living = child(left, CHAIN), child(group, "import time; time.sleep(60)")
     await_end(ended)
     left.close()
-    launcher = Launcher()
-    launcher.begin()
-    launcher.close()
-    assert not os.path.exists(left.path)
+    with ProcessExecutor() as executor:
+        run(executor, sh(mark, "true"))
+        assert not os.path.exists(left.path)
     assert os.waitpid(living, os.WNOHANG) == (0, 0)
     group.end(PROMPTLY)
     await_end(living)
@@ -146,8 +152,10 @@ def test_a_supervisor_that_was_killed_leaves_no_cgroup(home: str, mark: str) -> 
 def test_a_command_that_left_its_cgroup_is_ended_all_the_same(home: str, here: ProcessExecutor, mark: str) -> None:
     script = f"echo $$ >{home}/cgroup.procs; grep ^0: /proc/self/cgroup; setsid sleep 60 & echo up; sleep 60"
     steps = begin(here.execute(sh(mark, script)), b"up")
+    began = time.monotonic()
     steps.close()
     assert marked(mark) == set()
+    assert time.monotonic() - began < GIVE_UP_SECONDS
 
 
 def test_where_none_can_be_made_commands_run_and_nothing_complains(mark: str) -> None:

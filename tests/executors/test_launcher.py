@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from runbook.executors import session
-from runbook.executors.launch import Launcher
+from runbook.executors import launch, session
+from runbook.executors.launch import CLOSE_SECONDS, Launcher
 from runbook.executors.process import ProcessExecutor
 from runbook.model import Ending
-from tests.executors.driving import begin, marked, run, runner, said, sh, survivors
+from tests.executors.driving import PROMPTLY, begin, marked, run, runner, said, sh, survivors
 
 #: An engine that runs three commands; each leaves its session and its environment, ignores SIGTERM and goes on forking.
 BUSY = """
@@ -98,10 +98,30 @@ def test_whomever_a_command_stops_its_time_out_ends_it(mark: str, script: str) -
     began = time.monotonic()
     with ProcessExecutor() as executor:
         capture = run(executor, sh(mark, f"setsid sleep 60 & {script}", timeout=0.5))
-    assert capture.ending is Ending.TIMED_OUT
+        assert capture.ending is Ending.TIMED_OUT
+        assert marked(mark) == set()
+        # Its grace, and the patience with what does not die, twice; and a busy machine.
+        assert time.monotonic() - began < 0.5 + 1 + 2 + 2 + 1
+
+
+def test_a_command_that_kills_one_and_stops_the_other_for_ever_ends_with_the_run(mark: str) -> None:
+    script = f"""setsid sh -c 'trap "" TERM; while :; do kill -STOP $0; done' {LAUNCHER} & sleep 0.1
+kill -KILL $PPID; sleep 60"""
+    with ProcessExecutor() as executor:
+        assert run(executor, sh(mark, script)).ending is Ending.SIGNALLED
+        began = time.monotonic()
     assert survivors(mark) == set()
-    # Its grace, the patience with what does not die (twice), and that with a launcher that does not end.
-    assert time.monotonic() - began < 0.5 + 1 + 2 + 2 + 6 + 1
+    assert time.monotonic() - began < CLOSE_SECONDS
+
+
+def test_a_launcher_that_stays_stopped_is_killed_in_the_end(mark: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Launcher, "_wake", lambda _: None)
+    monkeypatch.setattr(launch, "unstop", lambda _: None)
+    monkeypatch.setattr(launch, "CLOSE_SECONDS", 0.3)
+    with ProcessExecutor() as executor:
+        os.kill(int(run(executor, sh(mark, f"echo {LAUNCHER}")).stdout), signal.SIGSTOP)
+        began = time.monotonic()
+    assert time.monotonic() - began < PROMPTLY
 
 
 def test_after_a_command_stopped_the_launcher_the_next_one_runs(mark: str) -> None:
@@ -127,10 +147,25 @@ time.sleep(60)
         assert engine.stdout is not None
         engine.stdout.readline()
         engine.kill()
-    assert survivors(mark) == set()
+    assert survivors(mark, 2) == set()
 
 
-def test_a_command_that_was_given_up_before_it_began_does_not_begin_later(
+def test_a_command_that_was_given_up_before_it_began_does_not_begin_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Launcher, "_wake", lambda _: None)
+    launcher = Launcher()
+    launcher.begin()
+    assert launcher._process is not None
+    os.kill(launcher._process.pid, signal.SIGSTOP)
+    with open(os.devnull, "r+b") as nothing:
+        process = launcher.start("/bin/true", ("true",), {}, (nothing.fileno(),) * 3)
+    process.order("kill")
+    os.kill(launcher._process.pid, signal.SIGCONT)
+    process.close()
+    launcher.close()
+    assert (process.gone, process.supervisor) == (True, None)
+
+
+def test_a_command_that_had_not_begun_is_not_said_to_be_left_behind(
     mark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ProcessExecutor() as executor:
