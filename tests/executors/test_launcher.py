@@ -14,7 +14,7 @@ from runbook.executors import launch, session
 from runbook.executors.launch import CLOSE_SECONDS, Launcher
 from runbook.executors.process import ProcessExecutor
 from runbook.model import Ending
-from tests.executors.driving import PROMPTLY, begin, marked, run, runner, said, sh, survivors
+from tests.executors.driving import PROMPTLY, begin, marked, run, runner, said, sh, survivors, without_cgroups
 
 #: An engine that runs three commands; each leaves its session and its environment, ignores SIGTERM and goes on forking.
 BUSY = """
@@ -68,6 +68,33 @@ def test_when_a_supervisor_is_killed_its_tree_goes_and_the_next_command_runs(her
     assert run(here, sh(mark, script)).ending is Ending.SIGNALLED
     assert survivors(mark) == set()
     assert run(here, sh(mark, "exit 3")).exit_code == 3
+
+
+def test_a_chain_of_forks_and_exits_that_a_killed_supervisor_left_goes_without_a_cgroup(
+    mark: str, tmp_path: Path
+) -> None:
+    # The pipe shows whether one is there, which is another before its pid could be looked at.
+    code = """
+import os, sys, time
+from runbook.executors.process import ProcessExecutor
+from tests.executors.driving import run, sh
+os.mkfifo(sys.argv[2])
+reading = os.open(sys.argv[2], os.O_RDONLY | os.O_NONBLOCK)
+chain = "import os\\nfor n in range(3): os.fork()\\nwhile os.fork() == 0: pass"
+with ProcessExecutor() as executor:
+    for _ in range(5):
+        run(executor, sh(sys.argv[1], f"exec 3>{sys.argv[2]}; printf '{chain}' | python3 & sleep 0.2; kill -9 $PPID"))
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            try:
+                os.read(reading, 1)
+                break
+            except BlockingIOError:
+                time.sleep(0.01)
+        else:
+            print("left")
+"""
+    assert said(runner(mark, code, mark, str(tmp_path / "held"), before=without_cgroups())) == ""
 
 
 def test_when_the_launcher_is_killed_its_commands_still_end_with_their_step(mark: str) -> None:

@@ -131,6 +131,7 @@ def reap_supervisors(supervisors: set[int], home: str | None) -> None:
         left = left or os.WIFSIGNALED(status) or pid not in supervisors
         supervisors.discard(pid)
     if left:
+        kill_all(children() - supervisors)
         kill_all(descendants(os.getpid()) - supervisors - descendants_of(supervisors))
         cgroup.sweep(home, 0)
 
@@ -338,7 +339,7 @@ def kill_until_none(seconds: float, command: int = 0, group: cgroup.Group | None
 
 
 def children() -> set[int]:
-    """Our own children. Faster than to look at all processes: a chain of forks and exits is seldom caught by that."""
+    """Our own children. To look at all processes takes longer than one of a chain of forks and exits lives."""
     with contextlib.suppress(OSError), open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:
         return set(map(int, file.read().split()))
     # A kernel that was built without it.
