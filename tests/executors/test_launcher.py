@@ -132,7 +132,8 @@ def test_whomever_a_command_stops_its_time_out_ends_it(mark: str, script: str) -
 
 
 def test_a_command_that_kills_one_and_stops_the_other_for_ever_ends_with_the_run(mark: str) -> None:
-    script = f"""l={LAUNCHER}; setsid sh -c 'trap "" TERM; while :; do kill -STOP $0; done' $l &
+    script = f"""l={LAUNCHER}
+for n in 1 2 3 4 5 6; do setsid sh -c 'trap "" TERM; while :; do kill -STOP $0; done' $l & done
 until grep -q '^State:.T' /proc/$l/status; do :; done; kill -KILL $PPID; sleep 60"""
     with ProcessExecutor() as executor:
         assert run(executor, sh(mark, script)).ending is Ending.SIGNALLED
