@@ -85,7 +85,7 @@ def test_a_killed_run_leaves_nothing(place: Place, mark: str, tmp_path: Path, te
     usual = run(False, HOUR)
     lived = late = 0
     for number in range(number_of_rounds):
-        seconds = chance.uniform(0, 1.5 * usual)
+        seconds = usual * chance.uniform(0.3, 2)
         lived += run(number % 2 == 1, seconds) < seconds
         late += bool(tree.left())
         left = tree.left_in_the_end()
