@@ -74,10 +74,11 @@ class Witness:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self._heard: list[str] = []
+        self.port: int = self._socket.getsockname()[1]
 
     def step(self, script: str = "", *words: str, **keys: Any) -> dict[str, Any]:
         """A step that tells its process id, and then does this."""
-        tells = f"echo $$ > /dev/udp/127.0.0.1/{self._socket.getsockname()[1]}; {script}"
+        tells = f"echo $$ > /dev/udp/127.0.0.1/{self.port}; {script}"
         return {"argv": ["bash", "-c", tells, *words], "needs": {"network": True}, **keys}
 
     def heard(self, seconds: float = 0.0) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.base import Base, Witness
+from tests.executors.driving import marked
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,3 +32,11 @@ def witness() -> Iterator[Witness]:
     witness = Witness()
     yield witness
     witness.close()
+
+
+@pytest.fixture
+def mark() -> Iterator[str]:
+    """For what a test starts: when it is over, nothing that bears this mark is left."""
+    mark = f"mark-{uuid.uuid4().hex}"
+    yield mark
+    assert marked(mark) == set()

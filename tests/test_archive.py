@@ -205,6 +205,40 @@ def test_killed_at_any_time_it_leaves_the_old_or_the_new(tmp_path: Path) -> None
         assert path.read_text() in ("a" * 1_000_000, "b" * 1_000_000)
 
 
+SAVE_HALF = """
+import signal
+from runbook.archive import save
+def half():
+    yield "new" * 100_000
+    print("half", flush=True)
+    signal.pause()
+save("run.json", half())
+"""
+
+
+def test_killed_while_it_writes_it_leaves_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("old")
+    environment = {**os.environ, "PYTHONPATH": str(PLUGINS)}
+    saver = subprocess.Popen([sys.executable, "-c", SAVE_HALF], cwd=tmp_path, env=environment, stdout=subprocess.PIPE)
+    with saver:
+        assert saver.stdout is not None
+        assert saver.stdout.readline() == b"half\n"
+        saver.kill()
+    assert os.listdir(tmp_path) == ["run.json"]
+    assert (tmp_path / "run.json").read_text() == "old"
+
+
+def test_where_a_file_cannot_be_without_a_name_it_is_saved_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A flag that no file system knows, in place of the one that not all know.
+    monkeypatch.setattr(os, "O_TMPFILE", os.O_DIRECTORY | os.O_CREAT)
+    for text in ("old", "new"):
+        save(str(tmp_path / "run.json"), text)
+    assert (tmp_path / "run.json").read_text() == "new"
+    assert os.listdir(tmp_path) == ["run.json"]
+
+
 def test_two_that_save_at_once_leave_one_of_the_two(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     texts = [letter * 100_000 for letter in "abcd"]

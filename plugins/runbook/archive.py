@@ -52,32 +52,50 @@ def save(path: str, text: Iterable[str]) -> None:
 
 
 def _replace(path: str, data: Iterable[bytes]) -> None:
-    descriptor, temporary = tempfile.mkstemp(prefix=".runbook-", dir=os.path.dirname(path))
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with open(descriptor, "wb") as file:
-            file.writelines(data)
-            file.flush()
-            os.fsync(file.fileno())
-        _give_rights(temporary, path)
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
+        descriptor, temporary = _create(os.path.dirname(path))
+        try:
+            with open(descriptor, "wb") as file:
+                file.writelines(data)
+                file.flush()
+                os.fsync(file.fileno())
+                _give_rights(file.fileno(), path)
+                if not temporary:
+                    temporary = f".runbook-{os.urandom(8).hex()}"
+                    # With a folder to be relative to, or Python would link the link in /proc (linkat(2)).
+                    os.link(f"/proc/self/fd/{file.fileno()}", temporary, dst_dir_fd=folder)
+            os.replace(temporary, path, src_dir_fd=folder)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary, dir_fd=folder)
+            raise
+    finally:
+        os.close(folder)
 
 
-def _give_rights(temporary: str, path: str) -> None:
+def _create(folder: str) -> tuple[int, str]:
+    """A new file in this folder, and its name: none yet where the file system can do that, so that nothing is left of
+    it if we are killed while we write."""
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600), ""
+    except OSError:
+        descriptor, temporary = tempfile.mkstemp(prefix=".runbook-", dir=folder)
+        return descriptor, os.path.basename(temporary)
+
+
+def _give_rights(descriptor: int, path: str) -> None:
     """The mode, and for root the owner, of the file that is replaced; for a new one what the umask leaves of 666."""
     try:
         before = os.stat(path)
     except FileNotFoundError:
         mask = os.umask(0o077)
         os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
+        os.fchmod(descriptor, 0o666 & ~mask)
         return
-    os.chmod(temporary, before.st_mode & 0o777)
+    os.fchmod(descriptor, before.st_mode & 0o777)
     if os.geteuid() == 0:
-        os.chown(temporary, before.st_uid, before.st_gid)
+        os.fchown(descriptor, before.st_uid, before.st_gid)
 
 
 def recording(path: str, runbook: Runbook) -> Recording:

@@ -241,7 +241,7 @@ def test_who_reads_only_the_first_line_ends_it_quietly(base: Base) -> None:
     assert (done.stdout, done.stderr) == ("{\n", "")
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_closed_standard_streams_do_no_harm(base: Base, closed: str) -> None:
     saying(base, "ill")
     done = subprocess.run(

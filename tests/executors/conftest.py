@@ -1,9 +1,8 @@
-"""The executors that have to fulfil the contract, and a mark: when a test is over, nothing that bears it is left."""
+"""The executors that have to fulfil the contract."""
 
 from __future__ import annotations
 
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -13,7 +12,6 @@ from runbook.executors.executor import Executor
 from runbook.executors.process import ProcessExecutor
 from runbook.labs.lab import open_lab
 from runbook.model import Runbook, Scenario
-from tests.executors.driving import marked
 
 #: How much of each stream the executors under contract keep, in bytes.
 CAP = 64 * 1024
@@ -49,10 +47,3 @@ def here() -> Iterator[ProcessExecutor]:
     """The executor of this host, with the cap it has by default: for tests of what only it does."""
     with ProcessExecutor() as executor:
         yield executor
-
-
-@pytest.fixture
-def mark() -> Iterator[str]:
-    mark = f"mark-{uuid.uuid4().hex}"
-    yield mark
-    assert marked(mark) == set()

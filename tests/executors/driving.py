@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import runbook
+from runbook.executors import cgroup
 from runbook.executors.executor import Executor, Interrupted
-from runbook.model import Capture, Command, Output
+from runbook.model import Capture, Command, Effect, Output
 
 #: The bound for what must happen promptly, in seconds: far above what it takes, for a machine that is busy.
 PROMPTLY = 5.0
@@ -30,6 +31,11 @@ def command(mark: str, *argv: str, step: str = "step", **fields: Any) -> Command
 
 def sh(mark: str, script: str, **fields: Any) -> Command:
     return command(mark, "sh", "-c", script, **fields)
+
+
+def unconfined(mark: str, script: str, **fields: Any) -> Command:
+    """The same, of a step that changes the host: it may signal whom it likes."""
+    return sh(mark, script, effect=Effect.CHANGE, **fields)
 
 
 def drive(steps: Steps) -> tuple[list[Output], Capture]:
@@ -86,11 +92,26 @@ def survivors(mark: str, seconds: float = PROMPTLY) -> set[int]:
     return found
 
 
-def runner(mark: str, code: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-    """A Python process of its own that runs this code and can import the engine and this module; it bears the mark."""
+def without_cgroups() -> list[str]:
+    """What starts a command where no cgroup can be made: it sees an empty folder instead of them."""
+    to_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    return ["unshare", "--mount", *to_root, "sh", "-c", 'mount -t tmpfs none /sys/fs/cgroup && exec "$@"', "sh"]
+
+
+def cgroups() -> set[str]:
+    """The cgroups of commands that are there now, beside our own."""
+    home = cgroup.home()
+    return {name for name in os.listdir(home) if name.startswith(cgroup.PREFIX)} if home is not None else set()
+
+
+def runner(mark: str, code: str, *arguments: str, before: Sequence[str] = (), **options: Any) -> subprocess.Popen[str]:
+    """A Python process of its own that runs this code and can import the engine and this module; it bears the mark.
+
+    `before` are the words of a command that starts it.
+    """
     plugins, root = Path(runbook.__file__).parents[1], Path(__file__).parents[2]
     return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
+        [*before, sys.executable, "-c", code, *arguments],
         env={**os.environ, "PYTHONPATH": f"{plugins}:{root}", "MARK": mark},
         stdout=subprocess.PIPE,
         text=True,
@@ -98,10 +119,10 @@ def runner(mark: str, code: str, *arguments: str, **options: Any) -> subprocess.
     )
 
 
-def said(process: subprocess.Popen[str]) -> str:
-    """All that a runner printed, once it has ended well."""
+def said(process: subprocess.Popen[str], seconds: float = 30) -> str:
+    """All that a runner printed, once it has ended well, in this time."""
     try:
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=seconds)
     finally:
         process.kill()
     assert process.returncode == 0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from importlib import import_module
-from typing import TextIO
+from typing import Any, TextIO
 
 from runbook import __version__
 from runbook.errors import RunbookError
@@ -154,10 +155,23 @@ def _reopen_standard_streams() -> None:
     sys.stdin = sys.stdin or _nowhere()
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
+    if isinstance(sys.stderr, io.TextIOWrapper) and sys.stderr is sys.__stderr__:
+        said = io.BufferedWriter(_Diagnostics(2, "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(said, sys.stderr.encoding, line_buffering=True)
     for stream in (sys.stdout, sys.stderr):
         # Facts are UTF-8 whatever the locale says; a terminal that cannot show a sign gets a question mark.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+
+
+class _Diagnostics(io.FileIO):
+    """Standard error: that nothing can be said there (a full disk, nobody reads) must not end what is being done."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
 
 
 def _discard_output() -> None:

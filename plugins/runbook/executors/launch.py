@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 
 from runbook.errors import ExecutionError
+
+#: How long a launcher may take to end when it is closed, in seconds: longer than it goes on killing.
+CLOSE_SECONDS = 6.0
+#: How long to wait between two looks at whether a command has stopped the process that should end it, in seconds.
+LOOK_SECONDS = 0.1
+#: What the launcher's interpreter does; it finds us after the standard library, and nothing else.
+START = "import sys; sys.path.append(sys.argv[1]); from runbook.executors.launcher import main; main(int(sys.argv[2]))"
 
 
 class Launcher:
@@ -25,7 +35,8 @@ class Launcher:
 
     def begin(self) -> None:
         """Start the launcher process now, so that the first command need not wait for it."""
-        with self._lock:
+        # What is lacking now, that command will say.
+        with self._lock, contextlib.suppress(OSError):
             self._connection()
 
     def start(
@@ -69,6 +80,7 @@ class Launcher:
             os.write(request, json.dumps(wanted).encode())
             os.lseek(request, 0, os.SEEK_SET)
             with self._lock:
+                self._wake()
                 socket.send_fds(self._connection(), [b"start"], [request, *streams, theirs.fileno()])
         except OSError as error:
             ours.close()
@@ -80,25 +92,62 @@ class Launcher:
 
     def _connection(self) -> socket.socket:
         if self._socket is None:
-            self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            script = os.path.join(os.path.dirname(__file__), "launcher.py")
-            with theirs:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            plugins = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+            options = ["-I", "-S", *(["-B"] if sys.dont_write_bytecode else [])]
+            with theirs, contextlib.ExitStack() as failed:
+                failed.callback(ours.close)
                 self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", script, str(theirs.fileno())],
+                    [sys.executable, *options, "-c", START, plugins, str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(),),
                     # From its first moment: a Ctrl-C is for us, who then end the commands in their order.
                     start_new_session=True,
                 )
+                failed.pop_all()
+            # One that was stopped takes no requests; it must not stop us, too.
+            ours.settimeout(CLOSE_SECONDS)
+            self._socket = ours
         return self._socket
+
+    def _wake(self) -> None:
+        """Let the launcher go on, if a command has stopped it."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         """End the launcher and with it every command that still runs."""
         if self._socket is not None and self._process is not None:
             self._socket.close()
-            self._process.wait()
+            self._wake()
+            deadline = time.monotonic() + CLOSE_SECONDS
+            while not self._ended():
+                unstop(self._process.pid)
+                if time.monotonic() > deadline:
+                    self._process.kill()
+            if self._process.returncode != 0:
+                # It was killed, and maybe a supervisor as well: then only the cgroup still knows what is left.
+                from runbook.executors import cgroup
+
+                cgroup.sweep(cgroup.home(), 1.0)
             self._socket = self._process = None
+
+    def _ended(self) -> bool:
+        """Wait a little; whether the launcher has ended."""
+        assert self._process is not None
+        try:
+            self._process.wait(LOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+
+def unstop(pid: int) -> None:
+    """See the launcher's; imported when somebody must be waited for, which is seldom."""
+    from runbook.executors import launcher
+
+    launcher.unstop(pid)
 
 
 class Process:
@@ -106,6 +155,8 @@ class Process:
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
+        #: The process that watches it, once it begins.
+        self.supervisor: int | None = None
         #: Its wait status (os.wait) once it has ended.
         self.status: int | None = None
         #: The errno with which it could not be started.
@@ -125,7 +176,9 @@ class Process:
         except OSError:
             message = b""
         word, _, number = message.partition(b" ")
-        if word == b"status":
+        if word == b"supervisor":
+            self.supervisor = int(number)
+        elif word == b"status":
             self.status = int(number)
         elif word == b"error" and number.isdigit():
             self.error = int(number)
@@ -147,6 +200,10 @@ class Process:
             self.order("kill")
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
-        while not self.gone and poll.poll(seconds * 1000):
-            self.news()
+        deadline = time.monotonic() + seconds
+        while not self.gone and time.monotonic() < deadline:
+            if poll.poll(LOOK_SECONDS * 1000):
+                self.news()
+            elif self.supervisor is not None:
+                unstop(self.supervisor)
         self._control.close()

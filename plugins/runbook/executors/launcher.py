@@ -1,17 +1,19 @@
 """The process that starts commands: a small supervisor around each, so that no descendant outlives its step.
 
-Run as `python -I -S launcher.py FD`, single-threaded and free of the engine's imports (but those two modules that
-confine a command, which are no larger than it is), because it forks. FD is a
-SOCK_SEQPACKET socket; each message on it carries five descriptors: a file with the request as JSON (`argv`,
-`environment`, `directory`, `terminal`, `confine`, …; see Launcher.start), the command's stdin, stdout and
-stderr, and a control socket.
+It runs in a `python -I -S` of its own, single-threaded, and imports only the standard library, `cgroup` and what
+confines a command, because it forks. It serves a SOCK_SEQPACKET socket; each message on it carries five descriptors: a
+file with the request as JSON (`argv`, `environment`, `directory`, `terminal`, `confine`, …; see Launcher.start), the
+command's stdin, stdout and stderr, and a control socket.
 
 For each request a supervisor is forked. It becomes a child subreaper (prctl(2)), so every orphan of the command becomes
-its child, and it starts the command in a session of its own. On the control socket it says, a message each, `started`,
-then `status N` (a wait status) or `error N` (an errno, or in words what refused to confine it), and closes it when
-nothing of the command is left. It obeys
-`term` (SIGTERM to the whole tree) and `kill` (SIGKILL until nothing is left); when the socket closes because whoever
-asked has died, it kills. The launcher does the same when its own socket closes.
+its child, and it starts the command in a session, and where it can in a cgroup, of its own. On the control socket it
+says, a message each, `supervisor N` (its pid, before it starts the command), then `status N` (a wait status) or
+`error N` (an errno, or in words what refused to confine it), and closes it when nothing of the command is left. It
+obeys `term` (SIGTERM to the whole tree) and `kill` (SIGKILL until nothing is left); when the socket closes because
+whoever asked has died, it kills. The launcher does the same when its own socket closes.
+
+A command of the same user may stop or kill any of us. The launcher ends what a killed supervisor has left; whom it
+finds stopped, the engine lets go on (`unstop`); and what both have left dies with its cgroup.
 """
 
 from __future__ import annotations
@@ -24,12 +26,9 @@ import os
 import select
 import signal
 import socket
-import sys
 import time
 
-sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-
-from runbook.executors import confine
+from runbook.executors import cgroup, confine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +41,8 @@ TIOCSCTTY = 0x540E
 GIVE_UP_SECONDS = 1.5
 #: Of the words that say why a command could not be started, in bytes.
 LONGEST_REASON = 200
+#: How long a cgroup may take to become empty once all in it are dead, or were killed, in seconds.
+EMPTY_SECONDS = 0.1
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -49,25 +50,31 @@ libc = ctypes.CDLL(None, use_errno=True)
 def main(number: int) -> None:
     """Serve requests until the socket closes, then kill whatever is left."""
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # If a command stopped us, the end of the engine must wake us all the same.
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGCONT, 0, 0, 0)
     # A parent may have blocked SIGCHLD, on which everything here waits.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     requests = socket.socket(fileno=number)
     woken = wake_on_children()
     supervisors: set[int] = set()
+    home = cgroup.home()
+    cgroup.sweep(home, EMPTY_SECONDS)
     while True:
         ready = readable(requests.fileno(), woken)
         if woken in ready:
             os.read(woken, 4096)
-            reap_supervisors(supervisors)
+            reap_supervisors(supervisors, home)
         if requests.fileno() in ready:
             message, descriptors, _, _ = socket.recv_fds(requests, 16, 5)
             if not message:
-                let_supervisors_end(supervisors, woken)
+                let_supervisors_end(supervisors, woken, home)
                 # This is for what a killed supervisor left.
                 kill_until_none(GIVE_UP_SECONDS)
-                return
+                cgroup.sweep(home, EMPTY_SECONDS)
+                # Whoever closes a launcher waits for it, and there is nothing that the interpreter must put away.
+                os._exit(0)
             try:
-                supervisors.add(fork_supervisor(requests, descriptors))
+                supervisors.add(fork_supervisor(requests, descriptors, home))
             except OSError as error:
                 # At the limit of processes; the next command may find room again.
                 with socket.socket(fileno=os.dup(descriptors[-1])) as control:
@@ -76,16 +83,17 @@ def main(number: int) -> None:
                 os.close(descriptor)
 
 
-def let_supervisors_end(supervisors: set[int], woken: int) -> None:
+def let_supervisors_end(supervisors: set[int], woken: int, home: str | None) -> None:
     """Wait until all have seen their own control sockets close, killed their trees and put everything away."""
     deadline = time.monotonic() + 2 * GIVE_UP_SECONDS
-    reap_supervisors(supervisors)
+    reap_supervisors(supervisors, home)
     for supervisor in supervisors:
         send(supervisor, signal.SIGTERM)
+        send(supervisor, signal.SIGCONT)
     while supervisors and time.monotonic() < deadline:
         if select.select([woken], [], [], 0.1)[0]:
             os.read(woken, 4096)
-        reap_supervisors(supervisors)
+        reap_supervisors(supervisors, home)
 
 
 def wake_on_children() -> int:
@@ -98,15 +106,15 @@ def wake_on_children() -> int:
     return reading
 
 
-def readable(*descriptors: int) -> list[int]:
+def readable(*descriptors: int, milliseconds: int | None = None) -> list[int]:
     # Not select(2), which knows only the numbers below 1024.
     poll = select.poll()
     for descriptor in descriptors:
         poll.register(descriptor, select.POLLIN)
-    return [descriptor for descriptor, _ in poll.poll()]
+    return [descriptor for descriptor, _ in poll.poll(milliseconds)]
 
 
-def reap_supervisors(supervisors: set[int]) -> None:
+def reap_supervisors(supervisors: set[int], home: str | None) -> None:
     """Collect ended children; one that died by a signal has left its tree to us, and the tree must go.
 
     What forks while it is being killed is found the next time: the end of its parent calls us again.
@@ -116,48 +124,46 @@ def reap_supervisors(supervisors: set[int]) -> None:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            return
+            break
         if pid == 0:
             break
         left = left or os.WIFSIGNALED(status) or pid not in supervisors
         supervisors.discard(pid)
     if left:
+        kill_all(children() - supervisors)
         kill_all(descendants(os.getpid()) - supervisors - descendants_of(supervisors))
+        cgroup.sweep(home, 0)
 
 
-def fork_supervisor(requests: socket.socket, descriptors: list[int]) -> int:
+def fork_supervisor(requests: socket.socket, descriptors: list[int], home: str | None) -> int:
     pid = os.fork()
     if pid:
         return pid
     try:
         requests.close()
-        supervise(*descriptors)
+        supervise(home, *descriptors)
     finally:
         os._exit(0)
 
 
-def supervise(request: int, stdin: int, stdout: int, stderr: int, control_number: int) -> None:
-    """Run one command and see it and everything it started to their end."""
+def supervise(home: str | None, request: int, stdin: int, stdout: int, stderr: int, control_number: int) -> None:
+    """See one command, and everything it starts, to their end, and put away what it had."""
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGCONT, 0, 0, 0)
     woken = wake_on_children()
     control = socket.socket(fileno=control_number)
     with open(request, "rb") as file:
         wanted = json.load(file)
-    failed_reading, failed_writing = os.pipe2(os.O_CLOEXEC)
-    supervisor = os.getpid()
+    group = cgroup.make(home)
     scratch = make_scratch() if wanted["confine"] else ""
     try:
-        command = os.fork()
-        if command == 0:
-            become(wanted, scratch, (stdin, stdout, stderr), failed_writing, supervisor)
-        for descriptor in (stdin, stdout, stderr, failed_writing):
-            os.close(descriptor)
-        failed = os.read(failed_reading, LONGEST_REASON)
-        say(control, b"error " + failed if failed else b"started")
-        watch(control, woken, command)
-    except OSError as error:
-        say(control, f"error {error.errno}".encode())
+        if control.fileno() not in readable(control.fileno(), milliseconds=0):
+            say(control, b"supervisor %d" % os.getpid())
+            run(wanted, scratch, (stdin, stdout, stderr), control, woken, group)
+        # Else whoever asked has given it up before it began, and may have said so: then it must not begin.
     finally:
+        if group is not None:
+            group.end(EMPTY_SECONDS)
         for folder in (wanted["remove"], scratch):
             remove(folder)
 
@@ -181,6 +187,40 @@ def remove(folder: str) -> None:
         import shutil
 
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(
+    wanted: dict[str, Any],
+    scratch: str,
+    streams: tuple[int, int, int],
+    control: socket.socket,
+    woken: int,
+    group: cgroup.Group | None,
+) -> None:
+    """Start the command, and watch it."""
+    supervisor = os.getpid()
+    try:
+        failed_reading, failed_writing = os.pipe2(os.O_CLOEXEC)
+        command = fork_into(group)
+    except OSError as error:
+        say(control, f"error {error.errno}".encode())
+        return
+    if command == 0:
+        become(wanted, scratch, streams, failed_writing, supervisor)
+    for descriptor in (*streams, failed_writing):
+        os.close(descriptor)
+    failed = os.read(failed_reading, LONGEST_REASON)
+    if failed:
+        say(control, b"error " + failed)
+    watch(control, woken, command, group)
+
+
+def fork_into(group: cgroup.Group | None) -> int:
+    """Fork into this cgroup, or where that is not known as ever."""
+    if group is not None:
+        with contextlib.suppress(OSError):
+            return group.fork()
+    return os.fork()
 
 
 def become(wanted: dict[str, Any], scratch: str, streams: tuple[int, int, int], failed: int, supervisor: int) -> None:
@@ -257,7 +297,7 @@ def reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def watch(control: socket.socket, woken: int, command: int) -> None:
+def watch(control: socket.socket, woken: int, command: int, group: cgroup.Group | None) -> None:
     """Report the command's status when it ends, obey orders meanwhile, and leave when nothing is left."""
     reported = False
     while True:
@@ -276,7 +316,7 @@ def watch(control: socket.socket, woken: int, command: int) -> None:
                 send_all(signal.SIGTERM)
                 continue
             # `kill`, or the asker or the launcher is gone.
-            status = kill_until_none(GIVE_UP_SECONDS, command)
+            status = kill_until_none(GIVE_UP_SECONDS, command, group)
             if status is not None and not reported:
                 say(control, b"status %d" % status)
             return
@@ -296,21 +336,43 @@ def reap(command: int) -> tuple[bool, int | None]:
             found = status
 
 
-def kill_until_none(seconds: float, command: int = 0) -> int | None:
+def kill_until_none(seconds: float, command: int = 0, group: cgroup.Group | None = None) -> int | None:
     """SIGKILL every descendant, and those that appear meanwhile, until none is left; the command's status if it ended.
 
-    All are stopped first: a tree that forks while it is being killed could otherwise stay ahead.
+    The kernel kills what is in the cgroup. What left it, or all where there is none, is stopped before it is killed: a
+    tree that forks meanwhile could otherwise stay ahead.
     """
     deadline = time.monotonic() + seconds
     status = None
+    killed = group is not None and group.kill()
     while True:
-        send_all(signal.SIGSTOP)
-        send_all(signal.SIGKILL)
+        if not killed:
+            send_all(signal.SIGSTOP)
+            send_all(signal.SIGKILL)
+            kill_all(children())
         left, ended = reap(command)
         status = ended if ended is not None else status
         if not left or time.monotonic() > deadline:
             return status
         time.sleep(0.002)
+        killed = False
+
+
+def children() -> set[int]:
+    """Our own children. To look at all processes takes longer than one of a chain of forks and exits lives."""
+    with contextlib.suppress(OSError), open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:
+        return set(map(int, file.read().split()))
+    # A kernel that was built without it.
+    return set()
+
+
+def unstop(pid: int) -> None:
+    """Let this process of ours go on if a command has stopped it; all below it are stopped first, to let it be."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
+        if file.read().rpartition(b")")[2].split(None, 1)[0] == b"T":
+            for below in descendants(pid):
+                send(below, signal.SIGSTOP)
+            send(pid, signal.SIGCONT)
 
 
 def send_all(number: int) -> None:
@@ -365,9 +427,3 @@ def hear(control: socket.socket) -> bytes:
         return control.recv(16)
     except OSError:
         return b""
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))
-    # Whoever closes a launcher waits for it, and there is nothing that the interpreter would have to put away.
-    os._exit(0)

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import time
+from io import BytesIO
 
 from runbook.executors.executor import GRACE_SECONDS, TICK_SECONDS
 from runbook.executors.launch import Process
@@ -29,7 +30,8 @@ class Session:
         self._sandbox = sandbox
         self._process = process
         self._cap = cap
-        self._kept = {"stdout": bytearray(), "stderr": bytearray()}
+        # Not bytearrays: these hand over what they hold without a copy of it.
+        self._kept = {"stdout": BytesIO(), "stderr": BytesIO()}
         self._dropped = 0
         self._spare = bytearray(CHUNK_BYTES)
         self._wall = time.time()
@@ -44,8 +46,7 @@ class Session:
 
     def read(self, descriptor: int, stream: str) -> bytes | None:
         """Read once: what is new and kept (b"" when it went over the cap), or None at the end of the stream."""
-        room = self._cap - len(self._kept[stream])
-        if room <= 0:
+        if self._room(stream) <= 0:
             # Into one buffer that is used again: a gigabyte that nobody keeps costs no memory.
             count = os.readv(descriptor, [self._spare])
             self._drop(count)
@@ -55,12 +56,15 @@ class Session:
 
     def keep(self, stream: str, data: bytes) -> bytes:
         """Keep what fits under the cap, count the rest, and give back what was kept."""
-        kept = data[: max(0, self._cap - len(self._kept[stream]))]
-        self._kept[stream] += kept
+        kept = data[: max(0, self._room(stream))]
+        self._kept[stream].write(kept)
         self._drop(len(data) - len(kept))
         if self._ended is not None:
             self._after_end += len(kept)
         return kept
+
+    def _room(self, stream: str) -> int:
+        return self._cap - self._kept[stream].tell()
 
     def _drop(self, count: int) -> None:
         self._dropped += count
@@ -127,8 +131,8 @@ class Session:
             argv=self.command.argv,
             ending=ending,
             exit_code=code,
-            stdout=bytes(self._kept["stdout"]),
-            stderr=bytes(self._kept["stderr"]),
+            stdout=self._kept["stdout"].getvalue(),
+            stderr=self._kept["stderr"].getvalue(),
             started=self._wall,
             seconds=round(seconds, 6),
             dropped=self._dropped,
@@ -164,6 +168,8 @@ class Session:
         return f"{name}: {os.strerror(error)}"
 
     def _survived(self) -> str:
+        if self._process.supervisor is None:
+            return "; it had not begun"
         if self._process.status is not None:
             return ""
         return "; it does not die (uninterruptible sleep, or another user's by now) and was left behind"
