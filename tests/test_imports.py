@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: Rooms by floor: a room imports only from floors below its own, so rooms of one floor are strangers to each other.
 FLOORS = (
-    ("model", "errors", "escaping", "values"),
+    ("model", "errors", "escaping", "sanitiser", "values"),
     ("loader", "resolver", "planner", "helpers", "formats", "redaction", "masking", "executors", "renderers", "labs"),
     ("pipeline", "catalog", "archive"),
     ("cli", "server", "mkdocs_runbook"),
@@ -23,7 +23,13 @@ FLOORS = (
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 #: The only ways between rooms of one floor: (from, to).
-DOORS = {("errors", "model"), ("values", "model"), ("labs", "executors"), ("cli", "mkdocs_runbook")}
+DOORS = {
+    ("errors", "model"),
+    ("values", "model"),
+    ("sanitiser", "escaping"),
+    ("labs", "executors"),
+    ("cli", "mkdocs_runbook"),
+}
 
 #: The rooms where processes may be started, and what starts them.
 STARTING_ROOMS = {"executors", "labs"}
