@@ -1,7 +1,7 @@
-"""What a command printed, before a person sees it: colours are told from all other control sequences here, and only here.
+"""What a command printed, before a person sees it: here, and only here, colours are told from other control sequences.
 
-`Parser` cuts bytes into text, colours and the rest (ECMA-48 and what xterm added), whatever the reads cut through. Three
-kinds of reader stand on it:
+`Parser` cuts bytes into text, colours and the rest (ECMA-48 and what xterm added), wherever the reads cut them. Three
+readers stand on it:
 
 - `Shown`, for quoted output on a terminal or a page: colours become a `Look`, and everything else that is not printable
   is written `\\xNN` as in `runbook.escaping`. Nothing is obeyed, and nothing but colours is missing.
@@ -9,8 +9,8 @@ kinds of reader stand on it:
   within a line passes, and the rest is left out.
 - `Drawn(SCREEN)`, for a shell in a lab, whose programs draw on the whole screen.
 
-`tests/renderers/ansi_vectors.json` holds what every implementation must give. What is held back between reads is at
-most one short sequence.
+`tests/renderers/ansi_vectors.json` holds what every implementation must give. Between two reads at most one short
+sequence is held back, however long a title or a link grows.
 """
 
 from __future__ import annotations
@@ -339,18 +339,20 @@ class Drawn:
 
     def _passed(self, kind: Kind, piece: str) -> str:
         if kind is Kind.TEXT:
-            return self._painter.paint(self._look, "".join(map(self._character, piece)))
+            text = piece if piece.isprintable() else "".join(map(self._character, piece))
+            return self._painter.paint(self._look, text)
         if kind is Kind.COLOUR and not self._surface.whole:
             self._look = self._look.after(piece)
             return ""
         return piece if self._surface.sequences.fullmatch(piece) else ""
 
     def _character(self, character: str) -> str:
-        """A control that passes, no other; and what nobody can see as its bytes, where that would not spoil a drawing."""
+        """Controls that pass and no others; what nobody can see as its bytes, but not where that spoils a drawing."""
         if character.isprintable() or character in self._surface.controls:
             return character
         if character < "\xa0":
             return ""
         if character.isspace():
             return " "
-        return character if self._surface.whole and character < "\ud800" else escape_text(character)
+        is_byte = "\udc80" <= character <= "\udcff"
+        return character if self._surface.whole and not is_byte else escape_text(character)

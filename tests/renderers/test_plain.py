@@ -33,7 +33,8 @@ def test_one_line_is_one_line() -> None:
 
 
 def test_evidence_is_quoted_by_its_numbers() -> None:
-    assert quote(a_run(), Evidence("lister", "stdout", 2, 3)).lines == ((2, Line(((PLAIN, "two"),))), (3, Line(((PLAIN, "three"),))))
+    two, three = quote(a_run(), Evidence("lister", "stdout", 2, 3)).lines
+    assert (two, three) == ((2, Line(((PLAIN, "two"),))), (3, Line(((PLAIN, "three"),))))
 
 
 def test_evidence_on_standard_error_says_so() -> None:

@@ -39,7 +39,8 @@ class Line:
         """The line, cut when it is long; blanks for tabs, which would be of other widths where it is quoted."""
         pieces: list[tuple[Look, str]] = []
         column = 0
-        for look, text in Shown().feed(data, final=True):
+        # Terminals end their lines with a carriage return as well.
+        for look, text in Shown().feed(data.rstrip(b"\r"), final=True):
             before = column % 8
             wide = (" " * before + text).expandtabs()[before:]
             pieces.append((look, wide[: SHOWN_CHARACTERS - column]))
