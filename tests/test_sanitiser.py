@@ -1,4 +1,4 @@
-"""What passes to a person's terminal: the shared vectors, what may never be hidden, and how little is kept in memory."""
+"""What passes to a person's terminal: the shared vectors, what may never hide, and how little is kept in memory."""
 
 from __future__ import annotations
 
@@ -76,25 +76,21 @@ def test_a_string_without_an_end_swallows_little() -> None:
     assert drawn(b"\x1b]0;title\npassword: ") == "\npassword: "
 
 
-@pytest.mark.parametrize(
-    "start", [b"\x1b]52;c;", b"\x1bP", b"\x1b[", b"\x1b[31", b"\\", b"\xf0\x9f", b"\x9d", b"\x1b "]
-)
-@pytest.mark.parametrize("filling", [b"0", b"A", b";", b" ", b"\x1b", b"\\", b"\xf0", b"\x1b]"])
+@pytest.mark.parametrize("start", [b"\x1b]52;c;", b"\x1bP", b"\x1b[31", b"\\", b"\xf0\x9f"])
+@pytest.mark.parametrize("filling", [b"0", b"A", b"\\", b"\xf0", b"\x1b]" + b"x" * 62, b"\x1b[" + b"1" * 62])
 def test_memory_is_bounded_whatever_comes(start: bytes, filling: bytes) -> None:
-    states = [Shown(), Drawn(LINE), Drawn(SCREEN)]
-    chunk = filling * (65536 // len(filling))
+    states = (Shown().feed, Drawn(LINE).feed, Drawn(SCREEN).feed)
+    chunk = filling * (16384 // len(filling))
     tracemalloc.start()
     try:
-        for state in states:
-            for _ in state.feed(start):
-                pass
-            for _ in range(4):
-                for _ in state.feed(chunk):
+        for feed in states:
+            for data in (start, *[chunk] * 4):
+                for _ in feed(data):
                     pass
         size, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert size < 100_000
+    assert size < 40_000
 
 
 @pytest.mark.parametrize(
@@ -113,9 +109,10 @@ def test_what_programs_draw_with_passes_in_a_lab(passes: bytes, name: str) -> No
 @pytest.mark.parametrize(
     "dropped",
     [
-        *(b"\x1b]52;c;eA==\x07", b"\x1b]0;t\x1b\\", b"\x1b]8;;http://h\x1b\\", b"\x1bPq#0\x1b\\", b"\x1b_G\x1b\\", b"\x1b^x\x1b\\"),
-        *(b"\x1b[6n", b"\x1b[c", b"\x1b[>c", b"\x1b[=c", b"\x1b[21t", b"\x1b[?6n", b"\x1b[?1$p", b"\x1b[>q", b"\x1b[x", b"\x1bZ"),
-        *(b"\x05", b"\x1b[5i", b"\x1b[?u", b"\x1b%@", b"\x9b2J", b"\xc2\x9b2J", b"\x9d0;t\x9c", b"\x00", b"\x7f", b"\x1bn"),
+        *(b"\x1b]52;c;eA==\x07", b"\x1b]0;t\x1b\\", b"\x1b]8;;http://h\x1b\\", b"\x1bPq#0\x1b\\", b"\x1b_G\x1b\\"),
+        *(b"\x1b^x\x1b\\", b"\x1b[6n", b"\x1b[c", b"\x1b[>c", b"\x1b[=c", b"\x1b[21t", b"\x1b[?6n", b"\x1b[?1$p"),
+        *(b"\x1b[>q", b"\x1b[x", b"\x1bZ", b"\x05", b"\x1b[5i", b"\x1b[?u", b"\x1b%@", b"\x9b2J", b"\xc2\x9b2J"),
+        *(b"\x9d0;t\x9c", b"\x00", b"\x7f", b"\x1bn"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("surface", [LINE, SCREEN], ids=["line", "screen"])
