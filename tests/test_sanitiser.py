@@ -70,6 +70,13 @@ def test_a_prompt_is_not_held_back() -> None:
     assert state.feed("Straße: ".encode()[5:]) == "ße: "
 
 
+@pytest.mark.parametrize("surface", [LINE, SCREEN], ids=["line", "screen"])
+def test_reads_that_cut_a_sequence_let_nothing_pass(surface: Surface) -> None:
+    state = Drawn(surface)
+    reads = (b"a\x1b", b"]52;c;", b"eA=", b"=\x1b", b"\\b\x1b[", b"6", b"nc\xc2", b"\x9d0;t\xc2", b"\x9cd\x9b", b"5i")
+    assert "".join(map(state.feed, reads)) == "abcd"
+
+
 def test_a_string_without_an_end_swallows_little() -> None:
     assert drawn(b"\x1b]0;" + b"t" * 10_000 + b" password: ").endswith(" password: ")
     assert len(drawn(b"\x1b]" + b"t" * 10_000)) == 10_000 - LONGEST_STRING

@@ -23,15 +23,14 @@ from enum import Enum, auto
 
 from runbook.escaping import LOOKS_ESCAPED, UNFINISHED_ESCAPE, escape_text
 
-#: More parameters than anybody sends; a sequence with more is no colour but nonsense.
-MOST_PARAMETERS = 32
 #: How long a string (a title, a link, the clipboard) may be before what follows counts as text again.
 LONGEST_STRING = 4096
 
 # 8-bit controls arrive as characters, or as bytes that are no UTF-8 (`surrogateescape` makes 0x9b U+DC9B).
 _CSI = "(?:\x1b\\[|[\x9b\udc9b])"
 _STRING = "(?:\x1b[P\\]X^_]|[\x90\x98\x9d\x9e\x9f\udc90\udc98\udc9d\udc9e\udc9f])"
-#: One sequence: a colour, a string's beginning, another control sequence, or an escape of a few characters.
+#: One sequence: a colour, a string's beginning, another control sequence, or an escape of a few characters. Parameters
+#: longer than anybody sends make none.
 _SEQUENCE = re.compile(
     "(?P<colour>\x1b\\[[0-9;:]{0,64}m)"
     f"|(?P<string>{_STRING})"
@@ -99,8 +98,7 @@ class Parser:
         if found is not None:
             if found["string"]:
                 self._room = LONGEST_STRING
-            is_colour = found["colour"] and _parameters(found["colour"]) is not None
-            return Kind.COLOUR if is_colour else Kind.SEQUENCE, found.end()
+            return Kind.COLOUR if found["colour"] else Kind.SEQUENCE, found.end()
         if not final and _UNFINISHED.match(text, start):
             return Kind.TEXT, -1
         return Kind.SEQUENCE, start + 1
@@ -131,7 +129,7 @@ class Look:
 
     def after(self, colour: str) -> Look:
         """The look after this SGR sequence. What is not known changes nothing: conceal (8) and blink (5, 6) too."""
-        look, rest = self, _parameters(colour) or []
+        look, rest = self, _parameters(colour)
         while rest:
             (code, *more), rest = rest[0], rest[1:]
             if code in (38, 48):
@@ -184,15 +182,9 @@ def _hue(number: int | None) -> int | None:
     return None if number in _GREYS else number
 
 
-def _parameters(colour: str) -> list[list[int]] | None:
-    """The parameters of an SGR sequence, each with the sub-parameters that colons set apart; empty is 0.
-
-    None when there are too many.
-    """
-    parts = colour[2:-1].split(";")
-    if len(parts) > MOST_PARAMETERS:
-        return None
-    return [[min(int(word or "0"), 9999) for word in part.split(":")] for part in parts]
+def _parameters(colour: str) -> list[list[int]]:
+    """The parameters of an SGR sequence, each with the sub-parameters that colons set apart; empty is 0."""
+    return [[int(word or "0") for word in part.split(":")] for part in colour[2:-1].split(";")]
 
 
 def _extended(more: list[int], rest: list[list[int]]) -> tuple[int | None, list[list[int]]]:
