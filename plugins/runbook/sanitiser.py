@@ -320,6 +320,7 @@ class Drawn:
 
     def __init__(self, surface: Surface, colours: bool = True) -> None:
         self._surface = surface
+        self._passing = dict.fromkeys(map(ord, surface.controls))
         self._parser = Parser()
         self._painter = Painter(colours)
         self._look = PLAIN
@@ -331,7 +332,8 @@ class Drawn:
 
     def _passed(self, kind: Kind, piece: str) -> str:
         if kind is Kind.TEXT:
-            text = piece if piece.isprintable() else "".join(map(self._character, piece))
+            harmless = piece.translate(self._passing).isprintable()
+            text = piece if harmless else "".join(map(self._character, piece))
             return self._painter.paint(self._look, text)
         if kind is Kind.COLOUR and not self._surface.whole:
             self._look = self._look.after(piece)
