@@ -18,7 +18,7 @@ from tests.renderers.making import CAPTURE, a_run, joined
 
 PARTS = (
     *(b"\x1b]8;;javascript:alert(1)\x07", b"\x1b]52;c;aGk=\x1b\\", b"\x1b]0;title\x07", b"\x1bP$q\x1b\\"),
-    *(b"\x1b_x", b"\x1b^", b"\x1b]0;" + b"t" * 5000, b"\x1bX", b"\x1b[6n", b"\x1b[", b"\x1b", b"\x1b(0"),
+    *(b"\x1b_x", b"\x1b^", b"\x1bX", b"\x1b[6n", b"\x1b[", b"\x1b", b"\x1b(0"),
     *(b"\x1b[?1049h", b"\x1bc", b"\x1b[2J", b"\x1b[31m", b"\x1b[0m", b"\x1b[38;5;208;1m", b"\x1b[48:2::1:2:3m"),
     *(b"\x1b[8;30;40m", b"\x1b[7m", b"\x1b[31", b"m", b"\x1b[K", b"\x1b[2D", b"\x1b[3A", b";", b"1", b"[", b"]"),
     *(b"\x9b31m", b"\x9d0;t\x9c", b"\x9b", b"\x90", b"\xc2", b"\x9c", b"\xc2\x9b31m", b"\xc2\x9d0;t\xc2\x9c"),
@@ -26,6 +26,9 @@ PARTS = (
     *(b"\xef\xbb\xbf", b"\xf0\x9f\x98\x80", b"\xf0\x9f", b"\xed\xa0\x80", b"\xff", b"\\x1b", b"\\", b"x5c"),
     *(b"plain ", b"\xe2\x80\xa8", b"\xc3", b"\xc3\xa9", b"\xc2\xa0", b"x", b"4"),
 )  # fmt: skip
+
+#: A title longer than any that is taken for one; few, for it is cut into single bytes, too.
+LONG = b"\x1b]0;" + b"t" * 5000
 
 #: By themselves, without a word from the code that is tried.
 SGR = "\x1b\\[[0-9;:]*m"
@@ -62,6 +65,8 @@ def hostile() -> Iterator[tuple[bytes, list[list[bytes]]]]:
     chance = random.Random(5)
     for _ in range(rounds(1_000, 10_000)):
         data = b"".join(chance.choices(PARTS, k=chance.randrange(30))) + chance.randbytes(chance.randrange(8))
+        if chance.random() < 0.01:
+            data += LONG + data
         middle = chance.randrange(len(data) + 1)
         some = sorted(chance.randrange(len(data) + 1) for _ in range(8))
         single = [data[place : place + 1] for place in range(len(data))]
