@@ -26,6 +26,7 @@ from mkdocs_runbook.shelf import Shelf
 from mkdocs_runbook.standin import StandIns
 from runbook.catalog import BUNDLED, roots
 from runbook.errors import RunbookError
+from runbook.escaping import safe
 from runbook.loader.note import MODES, Fence, fences
 from runbook.model import Plan
 
@@ -120,7 +121,7 @@ class RunbookPlugin(BasePlugin[RunbookConfig]):
         for outcome in outcomes:
             self._ran[outcome.what] = self._ran.get(outcome.what, 0) + 1
             if outcome.what == "failed":
-                LOG.warning("%s could not be run: %s", outcome.name, outcome.reason)
+                LOG.warning("%s could not be run: %s", outcome.name, safe(outcome.reason))
             elif outcome.what == "ran":
                 more = f"; {outcome.reason}" if outcome.reason else ""
                 LOG.info("ran %s on this host in %.1f s%s", outcome.name, outcome.seconds, more)
@@ -166,7 +167,7 @@ class RunbookPlugin(BasePlugin[RunbookConfig]):
         )
         for before, after in self._drawer.shelf.replaced:
             # A log of CI is public, and what was replaced is not.
-            LOG.info("replaced %s by %s", "***" if os.environ.get("CI") else before, after)
+            LOG.info("replaced %s by %s", "***" if os.environ.get("CI") else safe(before), after)
         self._ran = {}
 
 

@@ -19,7 +19,9 @@ _INSEPARABLE = re.compile(
     rb"(?s)\\x[0-9a-f]{2}|\A(?:[\xc0-\xff][\x80-\xbf]{2}|.[\xc0-\xff][\x80-\xbf]|..[\xc0-\xff])[\x80-\xbf]"
 )
 
-_LOOKS_ESCAPED = re.compile(r"\\(?=x[0-9a-f]{2})")
+#: What would look like one of our own escapes, and the end of a text that may yet become it.
+LOOKS_ESCAPED = re.compile(r"\\(?=x[0-9a-f]{2})")
+UNFINISHED_ESCAPE = re.compile(r"\\(?:x[0-9a-f]?)?\Z")
 _ESCAPED = re.compile(r"\\(x[0-9a-f]{2})")
 #: What `surrogateescape` reads each byte as that is no UTF-8: in this form all bytes can be put into text at once.
 _BYTES = {f"x{byte:02x}": bytes([byte]).decode("ascii", "surrogateescape") for byte in range(256)}
@@ -27,7 +29,12 @@ _BYTES = {f"x{byte:02x}": bytes([byte]).decode("ascii", "surrogateescape") for b
 
 def escape(data: bytes) -> str:
     """Text for these bytes; the inverse of `unescape`."""
-    text = _LOOKS_ESCAPED.sub(r"\\x5c", data.decode("utf-8", "surrogateescape"))
+    return escape_text(data.decode("utf-8", "surrogateescape"))
+
+
+def escape_text(text: str) -> str:
+    """The same for bytes that were decoded with `surrogateescape`."""
+    text = LOOKS_ESCAPED.sub(r"\\x5c", text)
     if text.replace("\n", "").replace("\t", "").isprintable():
         return text
     return text.translate(_Shown())

@@ -153,6 +153,44 @@ def test_what_an_interactive_step_does_to_the_screen_is_neutralised(base: Base) 
         assert "title" not in (child.before or "")
 
 
+def test_a_sequence_that_comes_in_two_reads_is_neutralised_too(base: Base) -> None:
+    parts = r"a\033]0;ti", r"tle\007b\033[", r"2Jc\033[3", r"1md\033[8;30;40me\n"
+    argv = ["bash", "-c", 'for part; do printf "$part"; sleep 0.3; done', "-", *parts]
+    base.runbook("odd", [{"argv": argv, "terminal": True}])
+    with terminal(base, "run", "odd", NO_COLOR="") as child:
+        child.expect("\x1b\\[31md\x1b\\[0me")
+        assert (child.before or "").endswith("abc")
+        assert "title" not in (child.before or "")
+
+
+def test_an_interactive_step_has_no_colours_when_the_person_said_so(base: Base) -> None:
+    base.runbook("odd", [{"argv": ["printf", "%b", r"\033[31mred\033[0m\n"], "terminal": True}])
+    with terminal(base, "run", "odd", "--quiet", NO_COLOR="1") as child:
+        child.expect(pexpect.EOF)
+        assert "red" in (child.before or "")
+        assert "\x1b" not in (child.before or "")
+
+
+def test_a_prompt_can_be_edited(base: Base) -> None:
+    base.runbook("ask", [{"argv": ["bash", "-c", "read -ep 'name: ' n; echo $n was said"], "terminal": True}])
+    with terminal(base, "run", "ask") as child:
+        child.expect("name: ")
+        child.send("bbd\x1b[D\x1b[D\x7f\x7fa\r")
+        child.expect("abd was said|bd was said")
+        assert child.after == "abd was said"
+
+
+def test_a_shell_in_a_lab_draws_but_sends_no_title_and_asks_nothing(base: Base) -> None:
+    base.runbook("talk", [{"argv": ["true"]}])
+    base.lab("talk", "printf 'a\\033]0;owned\\007b\\033[6nc\\033[1;1Hd\\n' >/run/evil\n")
+    with terminal(base, "lab", "talk") as child:
+        child.expect("you are root in lab lab-0")
+        child.sendline("cat /run/evil; exit 0")
+        child.expect("abc\x1b\\[1;1Hd")
+        child.expect(pexpect.EOF)
+        assert (child.before or "").endswith("\x1b[0m\x1b(B\x0f\x1b[?25h")
+
+
 def test_a_shell_in_a_lab(base: Base) -> None:
     base.runbook("talk", [{"argv": ["true"]}])
     base.lab("talk", "echo here >/run/state\n")

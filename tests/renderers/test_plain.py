@@ -6,7 +6,8 @@ import pytest
 
 from runbook.escaping import safe
 from runbook.model import Capture, Ending, Evidence, Host, Source
-from runbook.renderers.plain import SHOWN_CHARACTERS, SHOWN_LINES, duration, one_line, provenance, quote
+from runbook.renderers.plain import SHOWN_CHARACTERS, SHOWN_LINES, Line, duration, one_line, provenance, quote
+from runbook.sanitiser import PLAIN
 from tests.renderers.making import CAPTURE, HOST, LINE_2, a_run
 
 
@@ -32,12 +33,13 @@ def test_one_line_is_one_line() -> None:
 
 
 def test_evidence_is_quoted_by_its_numbers() -> None:
-    assert quote(a_run(), Evidence("lister", "stdout", 2, 3)).lines == ((2, "two"), (3, "three"))
+    two, three = quote(a_run(), Evidence("lister", "stdout", 2, 3)).lines
+    assert (two, three) == ((2, Line(((PLAIN, "two"),))), (3, Line(((PLAIN, "three"),))))
 
 
 def test_evidence_on_standard_error_says_so() -> None:
     quoted = quote(a_run(), Evidence("lister", "stderr", 1, 1))
-    assert (quoted.place, quoted.lines) == ("lister stderr", ((1, "oops"),))
+    assert (quoted.place, [line.text for _, line in quoted.lines]) == ("lister stderr", ["oops"])
 
 
 @pytest.mark.parametrize(
@@ -64,13 +66,13 @@ def test_many_lines_are_folded_and_long_ones_cut() -> None:
     capture = Capture("lister", ("lister",), Ending.EXITED, 0, b"x" * 10_000 + b"\n" + b"y\n" * 20)
     quoted = quote(a_run(captures=(capture,)), Evidence("lister", "stdout", 1, 21))
     assert (len(quoted.lines), quoted.folded) == (SHOWN_LINES, 21 - SHOWN_LINES)
-    assert quoted.lines[0][1] == "x" * SHOWN_CHARACTERS + "…"
+    assert quoted.lines[0][1].text == "x" * SHOWN_CHARACTERS + "…"
 
 
 def test_only_a_line_feed_ends_a_line() -> None:
     capture = Capture("lister", ("lister",), Ending.EXITED, 0, b"10%\r20%\x0b\x0c\x85\n\xe2\x80\xa8second")
     quoted = quote(a_run(captures=(capture,)), LINE_2)
-    assert quoted.lines == ((2, "\\xe2\\x80\\xa8second"),)
+    assert [(number, line.text) for number, line in quoted.lines] == [(2, "\\xe2\\x80\\xa8second")]
 
 
 @pytest.mark.parametrize(
@@ -122,4 +124,5 @@ def test_hostile_names_stay_on_the_line() -> None:
 
 def test_a_capture_is_found_by_its_step() -> None:
     other = Capture("other", ("other",), Ending.EXITED, 0, b"first\nsecond\n")
-    assert quote(a_run(captures=(CAPTURE, other)), Evidence("other", "stdout", 2, 2)).lines == ((2, "second"),)
+    quoted = quote(a_run(captures=(CAPTURE, other)), Evidence("other", "stdout", 2, 2))
+    assert [(number, line.text) for number, line in quoted.lines] == [(2, "second")]

@@ -19,6 +19,7 @@ FINDING = Finding(
     (LINE_2,), (Reference("rm(1)", "https://example.org/rm"),),
 )  # fmt: skip
 OWN_SGR = re.compile(r"\x1b\[(?:0|1|2|32|36|33|31;1)m")
+SGR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def test_a_finding_stands_with_its_evidence_and_advice() -> None:
@@ -74,6 +75,26 @@ def test_the_drawing_stands_above_the_findings() -> None:
     assert "\n\nsda\n└─ sda1\n\n✗ critical" in text
 
 
+SAID = b"\x1b[31mred\x1b[8;30;40m hidden\x1b]52;c;eA==\x07\x1b[1;32mon and on"
+
+
+def test_evidence_keeps_its_colours_and_nothing_else() -> None:
+    captures = (Capture("lister", (), Ending.EXITED, 1, SAID, SAID),)
+    run = a_run(Finding("found", Verdict.OK, "", evidence=(Evidence("lister", "stdout", 1, 1),)), captures=captures)
+    for shown in (run, a_run(captures=captures)):
+        said = "\x1b[31mred\x1b[0m hidden\\x1b]52;c;eA==\\x07\x1b[1;32mon and on\x1b[0m\n"
+        assert said in render([shown], colour=True)
+        assert "red hidden\\x1b]52;c;eA==\\x07on and on\n" in render([shown])
+
+
+def test_a_colour_ends_with_its_row() -> None:
+    captures = (Capture("lister", (), Ending.EXITED, 0, b"\x1b[31m" + b"x" * 300),)
+    run = a_run(Finding("found", Verdict.OK, "", evidence=(Evidence("lister", "stdout", 1, 1),)), captures=captures)
+    rows = [line for line in render([run], colour=True, width=40).split("\n") if "│" in line]
+    ends = [row.partition("│ ")[2] for row in rows]
+    assert ends == ["\x1b[0m\x1b[31m" + "x" * 25 + "\x1b[0m", "\x1b[0m\x1b[31m" + "x" * 24 + "\x1b[0m…"]
+
+
 def test_there_is_no_colour_unless_it_is_asked_for() -> None:
     assert "\x1b" not in render([a_run(FINDING)])
     assert "\x1b" not in render([a_run(FINDING)], colour=False)
@@ -111,7 +132,7 @@ def test_nothing_prints_a_control_character() -> None:
     for _ in range(1000):
         run = nasty_run(chance)
         plain = render([run])
-        coloured = OWN_SGR.sub("", render([run], colour=True))
+        coloured = SGR.sub("", render([run], colour=True))
         for text in (plain, coloured):
             assert {character for character in text if not character.isprintable()} <= {"\n"}
         assert "  list-disks" in plain.split("\n")[-1]

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from runbook import __version__
 from runbook.errors import RunbookError
-from runbook.escaping import escape
+from runbook.escaping import escape, safe
 
 #: Every sub-command and its line of help; module `cli/<name>.py` has `arguments(parser)` and `run(arguments)`.
 COMMANDS = {
@@ -76,7 +76,7 @@ def main(words: list[str] | None = None) -> int:
             print(f"runbook: the result could not be written: {error.strerror}", file=sys.stderr)
             _discard_output()
             return EX_IOERR
-        print(f"runbook: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(safe(f"runbook: {error.filename}: {error.strerror}"), file=sys.stderr)
         return 3
     except Exception as error:
         # 1 would mean a warning to a scheduler.

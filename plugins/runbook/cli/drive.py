@@ -16,6 +16,7 @@ from runbook.cli.progress import Progress
 from runbook.cli.signals import Interrupts, Terminated, interrupts
 from runbook.cli.trust import demand
 from runbook.errors import ExecutionError
+from runbook.escaping import safe
 from runbook.executors.launch import Launcher
 from runbook.executors.process import ProcessExecutor
 from runbook.model import Command, Ending, Plan, Run, Runbook, Source, Verdict
@@ -116,7 +117,7 @@ def _asked(plan: Plan, command: Command, progress: Progress, pressed: Interrupts
     progress.release()
     pressed.stepping = False
     try:
-        return ask(f"{command.title} CHANGES THIS HOST:\n  {shlex.join(command.argv)}{undo}\nRun it?")
+        return ask(safe(f"{command.title} CHANGES THIS HOST:\n  {shlex.join(command.argv)}{undo}\nRun it?"))
     except KeyboardInterrupt:
         print(file=sys.stderr)
         pressed.brake.stop()

@@ -16,6 +16,7 @@ from runbook.labs.lab import open_lab
 from runbook.model import Capture, Command, Output, Runbook, Scenario
 from runbook.pipeline import LAB_USER
 from runbook.planner import environment
+from runbook.sanitiser import SCREEN, Drawn
 
 EXAMPLES = """examples:
   runbook lab lvm-inspect --list
@@ -84,15 +85,22 @@ def _command(scenario: Scenario) -> Command:
 
 
 def _shell(steps: Generator[Output, None, Capture]) -> int:
-    """Show what the shell says, as it is: it is the person's own session."""
+    """Show what the shell says: it is the person's own session, and its programs may draw on the whole screen."""
+    drawn = Drawn(SCREEN)
     try:
         while True:
-            os.write(sys.stdout.fileno(), next(steps).data)
+            _show(drawn.feed(next(steps).data))
     except StopIteration as end:
         capture: Capture = end.value
         return capture.exit_code or 0
     finally:
         steps.close()
+        _show(drawn.feed(b"", final=True))
+
+
+def _show(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def _note(text: str) -> None:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from typing import TextIO
 
+from runbook.cli.options import wants_colour
 from runbook.executors.schedule import Ended, Event, Started
 from runbook.model import Capture, Command, Ending, Output
-from runbook.renderers.plain import duration
+from runbook.renderers.plain import duration, one_line
+from runbook.sanitiser import LINE, Drawn
 
 #: Seconds between two drawings of the same block.
 REDRAW_SECONDS = 0.1
-#: What an interactive command may do to the person's screen: text, colours, and moving within the line.
-_NEUTRAL = re.compile(
-    r"(\x1b\[[\d;]*m)"
-    r"|\x1b(?:\[[0-?]*[ -/]*[@-~]?|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?"
-    r"|[\x00-\x06\x0b-\x0c\x0e-\x1f\x7f-\x9f]"
-)
 
 
 class Progress:
@@ -31,6 +26,8 @@ class Progress:
         self._live = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._order = [command.step for command in commands]
         self._terminals = {command.step for command in commands if command.terminal}
+        #: What the interactive command that runs does to the person's screen; there is one at a time.
+        self._drawing: Drawn | None = None
         self._begun: dict[str, float] = {}
         self._ended: dict[str, Capture] = {}
         self._settled: set[str] = set()
@@ -53,31 +50,33 @@ class Progress:
         """Take in what happened, and show it."""
         if isinstance(event, Started):
             self._begun[event.command.step] = time.monotonic()
-            if event.command.step in self._terminals and not self._quiet:
-                self._show(force=True)
-                self.release()
+            if event.command.step in self._terminals:
+                self._drawing = Drawn(LINE, wants_colour(self._stream))
+                if not self._quiet:
+                    self._show(force=True)
+                    self.release()
                 return
         elif isinstance(event, Ended):
             self._ended[event.capture.step] = event.capture
             self._end_line()
         elif event.step in self._terminals:
-            self._pass_on(event)
+            # It goes to the person as it comes, `--quiet` or not: it may be a question.
+            self._pass_on(event.data)
             return
         if not self._quiet:
             self._show(force=not isinstance(event, Output))
 
-    def _pass_on(self, output: Output) -> None:
-        """What an interactive command says goes to the person as it comes, `--quiet` or not: it may be a question."""
-        text = output.data.decode("utf-8", "replace")
-        self._stream.write(_NEUTRAL.sub(lambda match: match[1] or "", text))
+    def _pass_on(self, data: bytes, final: bool = False) -> None:
+        """What an interactive command says, as far as a screen may have it."""
+        text = self._drawing.feed(data, final) if self._drawing is not None else ""
+        self._stream.write(text)
         self._stream.flush()
         if text:
             self._midline = not text.endswith("\n")
 
     def _end_line(self) -> None:
-        if self._terminals and self._live:
-            # An interactive command may have left its colours on, or its text hidden.
-            self._stream.write("\x1b[0m")
+        self._pass_on(b"", final=True)
+        self._drawing = None
         if self._midline:
             self._stream.write("\n")
             self._midline = False
@@ -135,4 +134,5 @@ def _sign(capture: Capture) -> str:
 def _how(capture: Capture) -> str:
     if capture.ending is Ending.EXITED:
         return f"exited {capture.exit_code} in {duration(capture.seconds)}"
-    return f"{capture.ending} ({capture.detail.partition(';')[0]})" if capture.detail else str(capture.ending)
+    detail = one_line(capture.detail.partition(";")[0])
+    return f"{capture.ending} ({detail})" if detail else str(capture.ending)

@@ -81,7 +81,7 @@ def _write(arguments: argparse.Namespace, run: Run, path: str) -> int:
     sample, replaced = sample_of(run, arguments.case, _title(run), installed_versions(run.plan.runbook))
     for before, after in replaced:
         print(safe(f"  {before}  →  {after}"), file=sys.stderr)
-    print(f"{len(replaced)} names and numbers replaced; {_summary(run)}", file=sys.stderr)
+    print(safe(f"{len(replaced)} names and numbers replaced; {_summary(run)}"), file=sys.stderr)
     # What a lab printed is nobody's.
     if not (arguments.yes or arguments.lab or ask(f"Write {path}?")):
         raise UsageError("nothing was written\n    say --yes to write without being asked")

@@ -154,7 +154,7 @@ class _Page:
         yield '<ul class="rb-evidence">'
         for evidence, quoted in quotes:
             for number, line in quoted.lines:
-                words = f"<span>{text(quoted.place)}:{number}</span> <code>{text(line.strip())}</code>"
+                words = f"<span>{text(quoted.place)}:{number}</span> <code>{text(line.text.strip())}</code>"
                 target = self._line(evidence.step, evidence.stream, number)
                 yield (
                     f'<li><a href="#{target}">{words}</a></li>' if evidence.step in self._told else f"<li>{words}</li>"

@@ -52,7 +52,7 @@ def _finding(run: Run, finding: Finding) -> Iterator[str]:
     for evidence in finding.evidence:
         quoted = quote(run, evidence)
         more = [f"… {quoted.folded} more lines"] if quoted.folded else []
-        lines = [f"{quoted.place}:{number} │ {text}" for number, text in quoted.lines]
+        lines = [f"{quoted.place}:{number} │ {line.text}" for number, line in quoted.lines]
         yield from ("", *fenced("\n".join(lines + more))) if lines else ()
     if finding.explanation:
         yield from ("", inline(finding.explanation))

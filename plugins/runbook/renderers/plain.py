@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 
-from runbook.escaping import escape, safe
+from runbook.escaping import safe
 from runbook.model import Capture, Ending, Evidence, Run, Source, Verdict
+from runbook.sanitiser import PLAIN, Look, Painter, Shown
 
 #: One sign a verdict, so that colour is never the only thing that tells them apart.
 SIGNS = {Verdict.OK: "✓", Verdict.UNKNOWN: "?", Verdict.WARNING: "!", Verdict.CRITICAL: "✗"}
@@ -28,11 +29,57 @@ def one_line(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """A line of output as a person may see it: safe text, in pieces by their looks."""
+
+    pieces: tuple[tuple[Look, str], ...]
+
+    @classmethod
+    def of(cls, data: bytes) -> Line:
+        """The line, cut when it is long; blanks for tabs, which would be of other widths where it is quoted."""
+        pieces: list[tuple[Look, str]] = []
+        column = 0
+        # Terminals end their lines with a carriage return as well.
+        for look, text in Shown().feed(data.rstrip(b"\r"), final=True):
+            before = column % 8
+            wide = (" " * before + text).expandtabs()[before:]
+            pieces.append((look, wide[: SHOWN_CHARACTERS - column]))
+            column += len(wide)
+            if column > SHOWN_CHARACTERS:
+                pieces.append((PLAIN, "…"))
+                break
+        return cls(tuple(pieces))
+
+    @property
+    def text(self) -> str:
+        """Without colours."""
+        return "".join(text for _, text in self.pieces)
+
+    def stripped(self) -> Line:
+        """Without the blanks around it."""
+        return self.cut(len(self.text) - len(self.text.lstrip()), len(self.text.rstrip()))
+
+    def cut(self, start: int, end: int) -> Line:
+        """From this character to that one."""
+        pieces = []
+        place = 0
+        for look, text in self.pieces:
+            pieces.append((look, text[max(0, start - place) : max(0, end - place)]))
+            place += len(text)
+        return Line(tuple(pieces))
+
+    def painted(self, colour: bool) -> str:
+        """For a terminal; no colour goes on past its end."""
+        painter = Painter(colour)
+        return "".join(painter.paint(look, text) for look, text in self.pieces) + painter.end()
+
+
+@dataclass(frozen=True, slots=True)
 class Quote:
-    """Evidence with its text: where it is from, and (line number, safe text) for each line shown."""
+    """Evidence with its text: where it is from, and (line number, line) for each line shown."""
 
     place: str
-    lines: tuple[tuple[int, str], ...]
+    lines: tuple[tuple[int, Line], ...]
     folded: int
 
 
@@ -41,7 +88,7 @@ def quote(run: Run, evidence: Evidence) -> Quote:
     capture = next((capture for capture in run.captures if capture.step == evidence.step), None)
     text = _lines(capture, evidence.stream) if capture else []
     wanted = range(max(evidence.first_line, 1), min(evidence.last_line, len(text)) + 1)
-    shown = tuple((number, _shown(text[number - 1])) for number in wanted[:SHOWN_LINES])
+    shown = tuple((number, Line.of(text[number - 1])) for number in wanted[:SHOWN_LINES])
     stream = "" if evidence.stream == "stdout" else f" {evidence.stream}"
     return Quote(one_line(f"{evidence.step}{stream}"), shown, len(wanted) - len(shown))
 
@@ -49,11 +96,6 @@ def quote(run: Run, evidence: Evidence) -> Quote:
 def _lines(capture: Capture, stream: str) -> list[bytes]:
     data = capture.stderr if stream == "stderr" else capture.stdout
     return data.removesuffix(b"\n").split(b"\n") if data else []
-
-
-def _shown(line: bytes) -> str:
-    text = escape(line).expandtabs()
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
 
 
 def ended(capture: Capture) -> str:

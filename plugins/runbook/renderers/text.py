@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from runbook.escaping import escape, safe
+from runbook.escaping import safe
 from runbook.model import Ending, Finding, Run, Verdict
-from runbook.renderers.plain import SIGNS, confinement, duration, ended, one_line, provenance, quote
+from runbook.renderers.plain import SIGNS, Line, confinement, duration, ended, one_line, provenance, quote
 from runbook.renderers.renderer import WIDTH
 
 #: SGR parameters (ECMA-48); the verdict's word and sign say the same without colour.
@@ -63,20 +63,20 @@ class _Page:
     def _evidence(self, finding: Finding) -> Iterator[str]:
         for evidence in finding.evidence:
             quoted = quote(self._run, evidence)
-            for number, text in quoted.lines:
-                yield from self._quoted(f"{quoted.place}:{number}", text.strip())
+            for number, line in quoted.lines:
+                yield from self._quoted(f"{quoted.place}:{number}", line.stripped())
             if quoted.folded:
                 yield self._dim(f"    {quoted.place} │ … {quoted.folded} more lines")
 
-    def _quoted(self, place: str, text: str) -> Iterator[str]:
+    def _quoted(self, place: str, line: Line) -> Iterator[str]:
         """A line of output in two rows at most: where it stands is told, and JSON and Markdown have more of it."""
         room = self._width - len(f"    {place} │ ")
-        rows = [text[:room], text[room : 2 * room]]
-        if len(text) > 2 * room:
-            rows[1] = f"{rows[1][:-1]}…"
-        yield self._dim(f"    {place} │ ") + rows[0]
-        if rows[1]:
-            yield self._dim(f"    {' ' * len(place)} │ ") + rows[1]
+        length = len(line.text)
+        yield self._dim(f"    {place} │ ") + line.cut(0, room).painted(self._colour)
+        if length > room:
+            long = length > 2 * room
+            rest = line.cut(room, 2 * room - long).painted(self._colour)
+            yield self._dim(f"    {' ' * len(place)} │ ") + rest + "…" * long
 
     def _advice(self, advice: str) -> Iterator[str]:
         for index, line in enumerate(advice.split("\n")):
@@ -105,7 +105,7 @@ class _Page:
             said = capture.stderr.rstrip().rpartition(b"\n")[2]
             if capture.ending is Ending.EXITED and said and capture.step not in told:
                 number = capture.stderr.rstrip().count(b"\n") + 1
-                yield from self._quoted(f"{one_line(capture.step)} stderr:{number}", escape(said).strip())
+                yield from self._quoted(f"{one_line(capture.step)} stderr:{number}", Line.of(said).stripped())
 
     def _verdict_line(self) -> str:
         verdict = self._run.verdict
