@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runbook.sanitiser import LINE, LONGEST_STRING, PLAIN, SCREEN, Drawn, Look, Painter, Shown, Surface
+from runbook.sanitiser import LINE, LOG, LONGEST_STRING, PLAIN, SCREEN, Drawn, Look, Painter, Shown, Surface
 
 VECTORS = json.loads((Path(__file__).parent / "renderers/ansi_vectors.json").read_text())
 EACH = pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])
@@ -110,7 +110,7 @@ def test_memory_is_bounded_whatever_comes(start: bytes, filling: bytes) -> None:
     ],
 )
 def test_what_programs_draw_with_passes_in_a_lab(passes: bytes, name: str) -> None:
-    assert drawn(passes, SCREEN) == passes.decode(), name
+    assert Drawn(SCREEN).feed(passes) == passes.decode(), name
 
 
 @pytest.mark.parametrize(
@@ -130,6 +130,33 @@ def test_what_is_never_needed_is_dropped_everywhere(surface: Surface, dropped: b
 def test_a_lab_leaves_the_terminal_as_it_was() -> None:
     end = Drawn(SCREEN).feed(b"\x1b[31;8m\x1b(0\x0e\x1b[?25l", final=True)
     assert end.endswith("\x1b[0m\x1b(B\x0f\x1b[?25h")
+
+
+@pytest.mark.parametrize(
+    ("said", "put_back"),
+    [
+        (b"\x1b[?1003;1006h", "\x1b[?1003l\x1b[?1006l"),
+        (b"\x1b[?1003h\x1b[?1003l", ""),
+        (b"\x1b[?7l\x1b[?25l", "\x1b[?7h\x1b[?25h"),
+        (b"\x1b[?7h", ""),
+        (b"\x1b[?1049h\x1b[?2004h\x1b[?1004h", "\x1b[?1049l\x1b[?2004l\x1b[?1004l"),
+        (b"\x1b[4h", "\x1b[4l"),
+        (b"\x1b[4;7r", "\x1b[s\x1b[r\x1b[u"),
+        (b"\x1b=", "\x1b>"),
+        (b"\x1b=\x1b>", ""),
+    ],
+)
+def test_a_mode_that_a_lab_left_on_is_put_back(said: bytes, put_back: str) -> None:
+    assert drawn(said, SCREEN) == said.decode() + put_back
+
+
+def test_a_repetition_has_a_bound() -> None:
+    assert drawn(b"x\x1b[9999b", SCREEN) == "x\x1b[9999b"
+    assert drawn(b"x\x1b[99999b", SCREEN) == "x"
+
+
+def test_in_a_log_nothing_is_written_over() -> None:
+    assert drawn(b"the disk is failing\r\x1b[Kall is well\x08\r\n", LOG) == "the disk is failing\nall is well\n"
 
 
 def test_looks_of_the_same_kind_are_equal() -> None:

@@ -229,11 +229,18 @@ class Shown:
 
     def feed(self, data: bytes, final: bool = False) -> Iterator[tuple[Look, str]]:
         """Pieces, none of them empty; `final` at the end of a stream or of a line, after which the look stays."""
+        # Together, because hostile output is made of pieces of one character.
+        pieces: list[str] = []
         for kind, piece in self._parser.feed(data, final):
-            if kind is Kind.COLOUR:
-                self._look = self._look.after(piece)
-            else:
-                yield from self._text(piece)
+            if kind is not Kind.COLOUR:
+                pieces.append(piece)
+                continue
+            if pieces:
+                yield from self._text("".join(pieces))
+                pieces = []
+            self._look = self._look.after(piece)
+        if pieces:
+            yield from self._text("".join(pieces))
         if final:
             yield from self._release("")
 
@@ -292,27 +299,37 @@ class Surface:
     """What a command may do that draws for itself: which control characters and sequences pass.
 
     `whole` when the screen is the command's: then its colours are its own, too. `restore` is written when it has ended.
+    Where it may not overwrite, what comes after a carriage return goes on a line of its own.
     """
 
     controls: str
     sequences: re.Pattern[str]
     whole: bool = False
     restore: str = ""
+    overwrites: bool = True
 
 
 #: Within the line where the cursor stands: line ends, bell, backspace, and what line editors move, insert and erase.
 LINE = Surface("\a\b\t\n\r", re.compile("\x1b\\[[0-9]{0,4}[CDGKPX@]"))
+#: What goes into a log, or to a terminal that can do nothing: no way to write over what was said.
+LOG = Surface("\t\n", re.compile("(?!)"), overwrites=False)
 #: A whole screen as ncurses draws it. What is missing: every string (title, clipboard, links, device control), every
 #: sequence that a terminal answers, for the answer would be typed into the command, printing, and other character sets.
 SCREEN = Surface(
     "\a\b\t\n\v\f\r\x0e\x0f",
     re.compile(
-        "\x1b(?:\\[(?:[0-9;:]{0,64}[@-MPSTXZ`abdefghlmrsu]|[?][0-9;]{0,64}[hlJKrs]|!p|[0-9]? q)"
+        "\x1b(?:\\[(?:[0-9;:]{0,64}[@-MPSTXZ`adefghlmrsu]|[0-9]{0,4}b|[?][0-9;]{0,64}[hlJKrs]|!p|[0-9]? q)"
         "|[78DEHMc=>]|[()*+][0AB])"
     ),
     whole=True,
     restore="\x1b[0m\x1b(B\x0f\x1b[?25h",
 )
+
+
+#: SM, RM, DECSET and DECRST: what precedes the numbers, they, and whether it switches on.
+_MODE = re.compile("\x1b\\[([?]?)([0-9;]{1,64})([hl])")
+#: Modes that a terminal has on by itself: wrapping, and a cursor that can be seen.
+_USUALLY_ON = {("?", "7"), ("?", "25")}
 
 
 class Drawn:
@@ -324,21 +341,52 @@ class Drawn:
         self._parser = Parser()
         self._painter = Painter(colours)
         self._look = PLAIN
+        #: Modes that were switched on or off, by what precedes the letter: `?1003` and what switches it back.
+        self._modes: dict[str, str] = {}
 
     def feed(self, data: bytes, final: bool = False) -> str:
         """What the terminal may have by now; `final` when nothing follows, which also puts the terminal back."""
         text = "".join(self._passed(kind, piece) for kind, piece in self._parser.feed(data, final))
-        return text + self._painter.end() + self._surface.restore if final else text
+        if not final:
+            return text
+        back = "".join(
+            mode if mode.startswith("\x1b") else f"\x1b[{mode}{letter}" for mode, letter in self._modes.items()
+        )
+        self._modes = {}
+        return text + self._painter.end() + back + self._surface.restore
 
     def _passed(self, kind: Kind, piece: str) -> str:
         if kind is Kind.TEXT:
+            if not self._surface.overwrites:
+                piece = piece.replace("\r\n", "\n").replace("\r", "\n")
             harmless = piece.translate(self._passing).isprintable()
             text = piece if harmless else "".join(map(self._character, piece))
             return self._painter.paint(self._look, text)
         if kind is Kind.COLOUR and not self._surface.whole:
             self._look = self._look.after(piece)
             return ""
-        return piece if self._surface.sequences.fullmatch(piece) else ""
+        if not self._surface.sequences.fullmatch(piece):
+            return ""
+        self._remember(piece)
+        return piece
+
+    def _remember(self, piece: str) -> None:
+        """What must be put back after this sequence: a mouse that reports would type into the next shell."""
+        found = _MODE.fullmatch(piece)
+        if found is not None:
+            for number in found[2].split(";"):
+                usual = "h" if (found[1], number) in _USUALLY_ON else "l"
+                self._modes.pop(found[1] + number, None)
+                if found[3] != usual:
+                    self._modes[found[1] + number] = usual
+        elif piece.endswith("r"):
+            # The whole screen scrolls again; the cursor stays where it is.
+            self._modes |= {"s": "", "r": "", "u": ""}
+        elif piece in ("\x1b=", "\x1b>"):
+            # The keypad's own keys, and its usual ones.
+            self._modes.pop("\x1b>", None)
+            if piece == "\x1b=":
+                self._modes["\x1b>"] = ""
 
     def _character(self, character: str) -> str:
         """Controls that pass and no others; what nobody can see as its bytes, but not where that spoils a drawing."""

@@ -110,7 +110,7 @@ def _tell_strangers(command: str | None) -> None:
     from runbook.cli.options import current_folder
 
     for root in strangers(current_folder()):
-        print(f"runbook: {root} belongs to somebody else and is left out; copy it to use it", file=sys.stderr)
+        print(safe(f"runbook: {root} belongs to somebody else and is left out; copy it to use it"), file=sys.stderr)
 
 
 def _no_such_command(word: str) -> None:

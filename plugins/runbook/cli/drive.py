@@ -108,7 +108,10 @@ def _follow(steps: Generator[Event, None, Run], progress: Progress, pressed: Int
         return run
     finally:
         pressed.stepping = False
-        steps.close()
+        try:
+            steps.close()
+        finally:
+            progress.close()
 
 
 def _asked(plan: Plan, command: Command, progress: Progress, pressed: Interrupts) -> bool:

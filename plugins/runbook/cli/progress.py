@@ -11,7 +11,7 @@ from runbook.cli.options import wants_colour
 from runbook.executors.schedule import Ended, Event, Started
 from runbook.model import Capture, Command, Ending, Output
 from runbook.renderers.plain import duration, one_line
-from runbook.sanitiser import LINE, Drawn
+from runbook.sanitiser import LINE, LOG, Drawn
 
 #: Seconds between two drawings of the same block.
 REDRAW_SECONDS = 0.1
@@ -51,7 +51,7 @@ class Progress:
         if isinstance(event, Started):
             self._begun[event.command.step] = time.monotonic()
             if event.command.step in self._terminals:
-                self._drawing = Drawn(LINE, wants_colour(self._stream))
+                self._drawing = Drawn(LINE if self._live else LOG, wants_colour(self._stream))
                 if not self._quiet:
                     self._show(force=True)
                     self.release()
@@ -73,6 +73,11 @@ class Progress:
         self._stream.flush()
         if text:
             self._midline = not text.endswith("\n")
+
+    def close(self) -> None:
+        """Leave the terminal as it was, however the run ended."""
+        if self._drawing is not None:
+            self._end_line()
 
     def _end_line(self) -> None:
         self._pass_on(b"", final=True)
