@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from runbook.cli.show import requirements
 from runbook.escaping import safe
+from runbook.executors.sandbox import profile
 from runbook.model import Command, Plan
 from runbook.renderers.json import plain
 
@@ -39,7 +40,13 @@ def _command(plan: Plan, command: Command) -> dict[str, object]:
     document = plain(command)
     assert isinstance(document, dict)
     answers = [{"prompt": prompt, "reply": _reply(plan, reply)} for prompt, reply in command.answers]
-    return {**document, "environment": dict(command.environment), "answers": answers}
+    environment = dict(command.environment)
+    return {**document, "environment": environment, "answers": answers, "sandbox": profile(command) or None}
+
+
+def _confined(command: Command) -> list[str]:
+    name = profile(command)
+    return [f"confined as {name}"] if name else []
 
 
 def _reply(plan: Plan, reply: str) -> str:
@@ -59,7 +66,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield ""
         yield f"{command.step}: {command.title}"
         yield f"  {shlex.join(command.argv)}"
-        yield f"  {'; '.join(requirements(command))}"
+        yield f"  {'; '.join([*requirements(command), *_confined(command)])}"
         own = [f"{name}={shlex.quote(value)}" for name, value in command.environment if (name, value) not in common]
         yield from [f"  environment: {' '.join(own)}"] * bool(own)
         yield from (f"  answers {shlex.quote(prompt)} with {_reply(plan, reply)}" for prompt, reply in command.answers)

@@ -46,7 +46,7 @@ MOUNT_SETATTR, LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 442, 444, 445,
 
 #: Landlock's rights over files that change something, and the ABI version that brought them (linux/landlock.h).
 _WRITE_FILE, _READ_FILE, _TRUNCATE = 1 << 1, 1 << 2, 1 << 14
-_CHANGES = ((1, 0b1_1111_1111_0010 & ~(1 << 2 | 1 << 3)), (2, 1 << 13), (3, _TRUNCATE))
+_CHANGES = ((1, 0b1_1111_1111_0010), (2, 1 << 13), (3, _TRUNCATE))
 _BIND_TCP, _CONNECT_TCP = 1, 2
 _ABSTRACT_SOCKETS, _SIGNALS = 1, 2
 #: What is written to without changing anything: sinks, terminals, and devices whose requests the filter sorts out.
@@ -55,9 +55,9 @@ _SINKS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/
 _LOCKS = "/run/lock/lvm"
 
 libc = ctypes.CDLL(None, use_errno=True)
-for name in ("prctl", "syscall", "unshare", "mount", "capget", "capset"):
+for _name in ("prctl", "syscall", "unshare", "mount", "capget", "capset"):
     # Found now, before the launcher forks, or every child would have to look for itself: half of what confining takes.
-    getattr(libc, name)
+    getattr(libc, _name)
 #: Where capget(2) writes: three words for each half of the set.
 _held = ctypes.create_string_buffer(24)
 
@@ -80,7 +80,7 @@ def landlock_abi() -> int:
 
 
 def confine(wanted: dict[str, Any], scratch: str) -> None:
-    """Take on every layer of `wanted`; see `Confinement.request`. Raises OSError when one is refused."""
+    """Take on every layer of `wanted`; see `sandbox.Sandbox.request`. Raises OSError when one is refused."""
     for layer in wanted["layers"]:
         _LAYERS[layer](wanted, scratch)
 
@@ -135,7 +135,7 @@ def _mounts(wanted: dict[str, Any], scratch: str) -> None:
     for path in wanted["hide"]:
         _cover(path)
     # What is mounted, and how, is asked about the host: not about this copy, where all of it is read-only.
-    for name in ("mountinfo", "mounts", "mountstats"):
+    for name in ("mountinfo", "mounts"):
         with contextlib.suppress(OSError):
             _mount(f"/proc/{os.getppid()}/{name}", f"/proc/self/{name}", None, MS_BIND)
 
@@ -268,13 +268,13 @@ def _all_but(hidden: list[str], folder: str = "/") -> Iterator[str]:
             yield path
 
 
-def _sees_others(wanted: dict[str, Any]) -> bool:
+def _sees_others(wanted: dict[str, Any], layers: list[str]) -> bool:
     """Whether it may look into other processes, and so gets by /proc/PID/root at mounts that are not read-only."""
-    return wanted["profile"] == "inspect" and _SYS_PTRACE in wanted["kept"]
+    return _SYS_PTRACE in wanted["kept"] and "landlock" not in layers
 
 
 def _calls(wanted: dict[str, Any], scratch: str) -> None:
-    if _sees_others(wanted):
+    if _sees_others(wanted, wanted["layers"]):
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     load_filter(bytes.fromhex(wanted["filter"]) if "filter" in wanted else program(wanted, wanted["layers"]))
 
@@ -293,7 +293,7 @@ def program(wanted: dict[str, Any], layers: list[str]) -> bytes:
     if "landlock" not in layers:
         # Inside Landlock only what the step itself started can be traced.
         refused.append("ptrace")
-    if _sees_others(wanted):
+    if _sees_others(wanted, layers):
         refused += {*seccomp.METADATA, *seccomp.WRITING} - set(refused)
     if "ids" not in layers and not ("landlock" in layers and landlock_abi() >= 6):
         # As another user there is nobody to send one to.
@@ -377,7 +377,7 @@ def _prove(wanted: dict[str, Any], scratch: str, target: str) -> dict[str, Any]:
             broken[name] = f"answered {errno.errorcode.get(error.errno or 0, error.errno)}"
         else:
             broken[name] = "was not stopped"
-    if scratch and not _sees_others(wanted):
+    if scratch and not _sees_others(wanted, layers):
         try:
             os.close(os.open(os.path.join(scratch, "proof"), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             os.unlink(os.path.join(scratch, "proof"))

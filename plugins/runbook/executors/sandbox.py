@@ -79,6 +79,15 @@ class Proof:
         return text + (f"; without {', '.join(self.missing)}" if self.missing else "")
 
 
+def profile(command: Command) -> str:
+    """The name of the profile that it is confined to when this user runs it; "" where it is not confined."""
+    if command.effect is Effect.CHANGE:
+        return ""
+    if os.geteuid() != 0:
+        return "user"
+    return "root" if command.needs.root else "inspect"
+
+
 class Sandbox:
     """Confines the commands that this launcher starts; `hide` keeps secret places out of what is published."""
 
@@ -90,20 +99,12 @@ class Sandbox:
         self._lock = threading.Lock()
         self._proven: dict[str, Proof] = {}
 
-    def profile(self, command: Command) -> str:
-        """The profile's name, or "" for a command that is not confined."""
-        if command.effect is Effect.CHANGE:
-            return ""
-        if os.geteuid() != 0:
-            return "user"
-        return "root" if command.needs.root else "inspect"
-
     def request(self, command: Command) -> tuple[dict[str, Any], Proof] | None:
         """What the launcher is to confine this command to, and the proof; None for a command that is not confined.
 
         Raises as `prove` does.
         """
-        if not self.profile(command):
+        if not profile(command):
             return None
         wanted, proof = self._wanted(command), self.prove(command)
         return {**wanted, "layers": proof.layers, "filter": proof.filter}, proof
@@ -122,17 +123,17 @@ class Sandbox:
             return self._proven[key]
 
     def _wanted(self, command: Command) -> dict[str, Any]:
-        profile = self.profile(command)
-        kept = (*_KEPT[profile], *command.needs.capabilities)
+        chosen = profile(command)
+        kept = (*_KEPT[chosen], *command.needs.capabilities)
         return {
-            "profile": profile,
-            "alternatives": _ALTERNATIVES[profile],
+            "profile": chosen,
+            "alternatives": _ALTERNATIVES[chosen],
             "kept": sorted({CAPABILITIES.index(name) for name in kept}),
             "network": command.needs.network,
             "packets": "net_raw" in kept,
-            "landlock": _LANDLOCK[profile],
+            "landlock": _LANDLOCK[chosen],
             "hide": self._hidden,
-            "account": _account() if profile == "inspect" else None,
+            "account": _account() if chosen == "inspect" else None,
         }
 
 
