@@ -10,6 +10,7 @@ from mkdocs import exceptions
 from mkdocs.commands.build import build as build_site
 from mkdocs.config import load_config
 
+from runbook.catalog import upwards
 from runbook.errors import ExecutionError, RunbookError, UsageError
 
 
@@ -55,14 +56,11 @@ class SiteError(ExecutionError):
 
 def _configuration(start: str) -> str:
     """The nearest mkdocs.yml, here or above."""
-    folder = os.path.realpath(start)
-    while True:
+    for folder in upwards(start):
         path = os.path.join(folder, "mkdocs.yml")
         if os.path.isfile(path):
             return path
-        if folder == os.path.dirname(folder):
-            raise UsageError(f"there is no mkdocs.yml in {start} or above\n    go to the folder that has one")
-        folder = os.path.dirname(folder)
+    raise UsageError(f"there is no mkdocs.yml in {start} or above\n    go to the folder that has one")
 
 
 class _Log:

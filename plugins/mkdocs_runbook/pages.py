@@ -13,7 +13,7 @@ from runbook.model import Effect, Reference, Runbook, Sample, Step, Verdict
 from runbook.renderers.html import tags
 from runbook.renderers.markdown import fenced, inline
 from runbook.renderers.markup import badge, slug, text
-from runbook.renderers.plain import URL
+from runbook.renderers.plain import URL, needed
 
 #: Titles of sections that are not the word with a capital letter.
 SECTIONS = {"cpu": "CPU"}
@@ -148,12 +148,7 @@ def _recordings(runbook: Runbook, cases: Sequence[str]) -> Iterator[str]:
 def _steps(steps: Sequence[Step]) -> Iterator[str]:
     yield from ("## What it runs", "")
     for step in steps:
-        needs = ["**changes the host, asks first**" if step.effect is Effect.CHANGE else "reads only"]
-        needs += ["needs root"] if step.needs.root else []
-        needs += [f"needs CAP_{name.upper()}" for name in step.needs.capabilities]
-        needs += ["uses the network"] if step.needs.network else []
-        needs += [f"only if {step.when.step} {'failed' if step.when.failed else 'exited 0'}"] if (
-            step.when and step.when.step) else []  # fmt: skip
+        needs = ["**changes the host, asks first**" if step.effect is Effect.CHANGE else "reads only", *needed(step)]
         yield from (f"**`{step.id}`**: {inline(step.title)} ({', '.join(needs)}, at most {step.timeout:g} s)", "")
         yield from (*fenced(shlex.join(step.argv), "sh"), "")
 

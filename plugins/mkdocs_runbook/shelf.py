@@ -12,7 +12,7 @@ from runbook.catalog import BUNDLED, Entry, entries
 from runbook.errors import UntrustedError
 from runbook.loader.note import Fence
 from runbook.loader.sample import load_sample
-from runbook.model import Effect, Plan, Run, Runbook, Sample, Source, Verdict
+from runbook.model import Plan, Run, Runbook, Sample, Source, Verdict
 from runbook.pipeline import prepare, replay
 from runbook.redaction import Redactor
 from runbook.renderers.html import Given, Panel
@@ -90,7 +90,7 @@ class Shelf:
         Raises ParameterError.
         """
         mode = execute or self._mode
-        if mode == "recorded" or self._live is None or _changes(runbook) or not runbook.trusted:
+        if mode == "recorded" or self._live is None or runbook.changes or not runbook.trusted:
             return None
         plan = prepare(runbook, dict(given))
         return plan if mode == "live" or not obstacle(plan) else None
@@ -155,10 +155,6 @@ class Shelf:
 
 def _codes(run: Run) -> list[tuple[str, Verdict]]:
     return [(finding.code, finding.verdict) for finding in run.findings]
-
-
-def _changes(runbook: Runbook) -> bool:
-    return any(step.effect is Effect.CHANGE for step in runbook.steps)
 
 
 def label(case: str) -> str:

@@ -84,7 +84,7 @@ def strangers(start: str) -> list[str]:
 
 def _around(start: str) -> list[tuple[str, str]]:
     """Every folder here or above that holds runbooks, whose they may be, and where it is; not the package's own."""
-    found = [(os.path.join(folder, FOLDER), folder) for folder in _upwards(start)]
+    found = [(os.path.join(folder, FOLDER), folder) for folder in upwards(start)]
     return [(root, folder) for root, folder in found if _folders(root) and os.path.realpath(root) != _bundled()]
 
 
@@ -97,8 +97,8 @@ def _is_ours(root: str) -> bool:
         return False
 
 
-def _upwards(start: str) -> Iterator[str]:
-    """This folder and those above it."""
+def upwards(start: str) -> Iterator[str]:
+    """This folder and those above it, nearest first."""
     folder = os.path.realpath(start)
     while True:
         yield folder

@@ -179,6 +179,11 @@ class Runbook:
     files: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     trusted: bool = field(default=False, compare=False)
 
+    @property
+    def changes(self) -> bool:
+        """Whether a step of it changes the host."""
+        return any(step.effect is Effect.CHANGE for step in self.steps)
+
 
 @dataclass(frozen=True, slots=True)
 class Command:

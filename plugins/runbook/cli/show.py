@@ -12,6 +12,7 @@ from runbook.cli.options import current_folder, name_argument
 from runbook.escaping import safe
 from runbook.model import Command, Effect, Runbook, Step
 from runbook.renderers.json import plain
+from runbook.renderers.plain import needed
 from runbook.renderers.text import wrap
 
 EXAMPLES = "examples:\n  runbook show lvm-inspect\n  runbook show lvm-inspect --format json"
@@ -79,15 +80,7 @@ def _step(step: Step) -> Iterator[str]:
 
 def requirements(step: Step | Command) -> list[str]:
     """What the step does and needs, in words."""
-    needs = step.needs
     words = ["CHANGES THIS HOST, asks first" if step.effect is Effect.CHANGE else "reads only"]
-    words += ["needs root"] if needs.root else []
-    words += [f"needs CAP_{name.upper()}" for name in needs.capabilities]
-    words += ["uses the network"] if needs.network else []
     words += ["interactive"] if step.terminal else []
     words += [f"after {', '.join(step.after)}"] if step.after else []
-    if step.when and step.when.step:
-        words.append(f"only if {step.when.step} {'failed' if step.when.failed else 'exited 0'}")
-    if step.when and step.when.parameter:
-        words.append(f"only with --set {step.when.parameter}=…")
-    return [*words, f"at most {step.timeout:g} s"]
+    return [*words, *needed(step), f"at most {step.timeout:g} s"]

@@ -11,7 +11,7 @@ from runbook.errors import DefinitionError
 from runbook.loader import documents
 from runbook.loader.documents import Mapping, Node, Report, Scalar
 from runbook.loader.shapes import Choice, Field, ListOf, MapOf, Record, Text, Word
-from runbook.model import Effect, Runbook
+from runbook.model import Runbook
 from runbook.values import nearest, parse_value, shorten
 
 #: How large a note may be, in bytes.
@@ -65,7 +65,7 @@ class Fence:
         given = self._value("parameters")
         for key, node in given.entries if isinstance(given, Mapping) else ():
             self._check_parameter(key, node, runbook)
-        if self.execute == "live" and any(step.effect is Effect.CHANGE for step in runbook.steps):
+        if self.execute == "live" and runbook.changes:
             self._add("execute", f"{runbook.name} changes the host, so no build runs it", "write: execute: recorded")
 
     def _check_parameter(self, key: Scalar, node: Node, runbook: Runbook) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
 
-from runbook.model import Capture, Effect, Ending, Finding, Reference, Run, Runbook
+from runbook.model import Capture, Ending, Finding, Reference, Run, Runbook
 from runbook.renderers.ansi import html_lines
 from runbook.renderers.markup import badge, block, fact_words, facts, inline, sign, slug, text, unique
 from runbook.renderers.plain import URL, advice_parts, duration, ended, moment, one_line, quote, recorded, system
@@ -98,7 +98,7 @@ def _tabs(panels: Sequence[Panel], place: str) -> Iterator[str]:
 def tags(runbook: Runbook) -> Iterator[str]:
     """Its section, and what it does to a host and needs there."""
     yield runbook.section
-    yield "changes the host" if any(step.effect is Effect.CHANGE for step in runbook.steps) else "reads only"
+    yield "changes the host" if runbook.changes else "reads only"
     if any(step.needs.root for step in runbook.steps):
         yield "needs root"
     if any(step.needs.network for step in runbook.steps):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 from runbook.escaping import safe
-from runbook.model import Capture, Ending, Evidence, Run, Source, Verdict
+from runbook.model import Capture, Command, Ending, Evidence, Run, Source, Step, Verdict
 from runbook.sanitiser import PLAIN, Look, Painter, Shown
 
 #: One sign a verdict, so that colour is never the only thing that tells them apart.
@@ -112,6 +112,18 @@ def advice_parts(advice: str) -> Iterator[tuple[bool, list[str]]]:
 def confinement(run: Run) -> str:
     """What the commands were confined to, each once and in order; empty where none was."""
     return one_line(" · ".join(dict.fromkeys(capture.sandbox for capture in run.captures if capture.sandbox)))
+
+
+def needed(step: Step | Command) -> list[str]:
+    """What a step needs, and its condition, in words; empty where it needs nothing."""
+    words = ["needs root"] if step.needs.root else []
+    words += [f"needs CAP_{name.upper()}" for name in step.needs.capabilities]
+    words += ["uses the network"] if step.needs.network else []
+    if step.when and step.when.step:
+        words.append(f"only if {step.when.step} {'failed' if step.when.failed else 'exited 0'}")
+    if step.when and step.when.parameter:
+        words.append(f"only with --set {step.when.parameter}=…")
+    return words
 
 
 def duration(seconds: float) -> str:
