@@ -16,6 +16,7 @@ from typing import Any
 
 from runbook.errors import RunbookError
 from runbook.loader import definition
+from runbook.loader.site import read_site
 from runbook.model import Runbook
 from runbook.trust import grant
 
@@ -128,6 +129,8 @@ class Base:
         for file in self.path.glob("runbooks/*/runbook.yaml"):
             with suppress(RunbookError):
                 grant(definition.load(str(file.parent.resolve())))
+        if (self.path / "mkdocs.yml").exists():
+            grant(read_site(str(self.path / "mkdocs.yml")))
 
     def environment(self, **more: str) -> dict[str, str]:
         """What the command is run with; what is here now is trusted, but where it says `TRUST=no`."""

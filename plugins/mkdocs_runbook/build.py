@@ -10,19 +10,25 @@ from mkdocs import exceptions
 from mkdocs.commands.build import build as build_site
 from mkdocs.config import load_config
 
-from runbook.catalog import upwards
-from runbook.errors import ExecutionError, RunbookError, UsageError
+from runbook.catalog import comes_with_package, upwards
+from runbook.errors import ExecutionError, RunbookError, UntrustedError, UsageError
+from runbook.loader.site import CONFIGURATION, read_site
+from runbook.trust import holds
 
 
 def build(start: str, *, execute: str = "", output: str = "") -> str:
     """Build the site of the folder that has mkdocs.yml, here or above; gives the folder of the site.
 
     `execute` is one of `loader.note.MODES`, or empty for what mkdocs.yml says. Raises UsageError where there is nothing
-    to build or the configuration is wrong, and ExecutionError when the site has faults: they are in the log.
+    to build or the configuration is wrong, UntrustedError where nobody allowed what it would execute, and
+    ExecutionError when the site has faults: they are in the log.
     """
     # Material for MkDocs says at every start when it will end; README says it once.
     os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")
-    configuration = _configuration(start)
+    configuration = find_configuration(start)
+    site = read_site(configuration)
+    if not comes_with_package(configuration) and not holds(site):
+        raise UntrustedError(site.name)
     with _Log():
         try:
             options = {"site_dir": os.path.abspath(output)} if output else {}
@@ -54,10 +60,10 @@ class SiteError(ExecutionError):
     exit_code = RunbookError.exit_code
 
 
-def _configuration(start: str) -> str:
-    """The nearest mkdocs.yml, here or above."""
+def find_configuration(start: str) -> str:
+    """The nearest mkdocs.yml, here or above; raises UsageError where there is none."""
     for folder in upwards(start):
-        path = os.path.join(folder, "mkdocs.yml")
+        path = os.path.join(folder, CONFIGURATION)
         if os.path.isfile(path):
             return path
     raise UsageError(f"there is no mkdocs.yml in {start} or above\n    go to the folder that has one")

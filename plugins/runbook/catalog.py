@@ -121,6 +121,11 @@ def _bundled() -> str:
     return os.path.realpath(installed if os.path.isdir(installed) else checkout)
 
 
+def comes_with_package(configuration: str) -> bool:
+    """Whether this mkdocs.yml is the one beside the package's own runbooks, in a checkout of the project."""
+    return os.path.dirname(os.path.realpath(configuration)) == os.path.dirname(_bundled())
+
+
 def _folders(root: str) -> list[str]:
     try:
         names = sorted(os.listdir(root))

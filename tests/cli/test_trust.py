@@ -94,6 +94,7 @@ def test_trusted_it_is_executed(base: Base, canary: Path) -> None:
 
 
 def test_a_site_over_a_stranger_says_so_and_is_not_complete(base: Base, canary: Path) -> None:
+    assert base.call("trust", "site", "--yes", TRUST="no").returncode == 0
     done = base.call("build", "--execute", "recorded", TRUST="no")
     assert not canary.exists()
     assert done.returncode == 64
@@ -101,6 +102,45 @@ def test_a_site_over_a_stranger_says_so_and_is_not_complete(base: Base, canary: 
     page = (base.path / "site/index.html").read_text()
     assert "This runbook cannot be shown" in page
     assert "runbook trust talk" in page
+
+
+HOOK = "hooks: [hooks.py]\n"
+CODE = '# Note\n\n```python exec="on"\nopen({canary!r}, "w").close()\n```\n'
+
+
+@pytest.mark.parametrize("kind", ["hook", "code in a note"])
+def test_what_building_a_site_executes_is_trusted_too(base: Base, canary: Path, kind: str) -> None:
+    configuration, note = base.path / "mkdocs.yml", base.path / "docs/note.md"
+    note.write_text(CODE.format(canary=str(canary)) if kind != "hook" else "# Note\n")
+    (base.path / "hooks.py").write_text(f"open({str(canary)!r}, 'w').close()\n")
+    plugins = "plugins: [search, markdown-exec, runbook: {execute: recorded}]\n"
+    text = configuration.read_text().partition("plugins:")[0] + plugins
+    configuration.write_text(text + (HOOK if kind == "hook" else ""))
+    done = base.call("build", TRUST="no")
+    assert (done.returncode, canary.exists()) == (64, False)
+    assert "site is not trusted here" in done.stderr
+    assert "runbook trust site" in done.stderr
+    done = base.call("trust", "--yes", TRUST="no")
+    listed = next(line for line in done.stdout.splitlines() if line.startswith("  files: "))
+    notes = ["docs/note.md"] if kind != "hook" else []
+    assert listed.removeprefix("  files: ").split(", ") == ["mkdocs.yml", *notes, "hooks.py"]
+    # The runbook changes the host, so a page shows its recording.
+    done = base.call("build", TRUST="no")
+    assert canary.exists(), done.stderr
+    canary.unlink()
+    (base.path / "docs/index.md").write_text("# Other words\n")
+    assert base.call("build", TRUST="no").returncode == 0
+    canary.unlink()
+    (base.path / "hooks.py").write_text(f"open({str(canary)!r}, 'w').close()  #\n")
+    assert (base.call("build", TRUST="no").returncode, canary.exists()) == (64, False)
+    assert "mkdocs.yml: changed, and asks again" in base.call("trust", "--list", TRUST="no").stdout
+
+
+def test_a_module_in_the_current_folder_is_not_imported(base: Base, canary: Path) -> None:
+    for name in ("argparse", "json", "yaml", "runbook_", "sitecustomize"):
+        (base.path / f"{name}.py").write_text(f"open({str(canary)!r}, 'w').close()\n")
+    assert base.call("list", TRUST="no").returncode == 0
+    assert not canary.exists()
 
 
 def test_a_changed_one_is_refused_until_it_is_trusted_again(base: Base, canary: Path) -> None:

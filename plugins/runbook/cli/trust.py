@@ -10,21 +10,27 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from runbook.catalog import BUNDLED, entries, find
+from runbook.catalog import BUNDLED, comes_with_package, entries, find, upwards
 from runbook.cli.options import ask, current_folder, name_argument
 from runbook.errors import DefinitionError, UntrustedError, UsageError
 from runbook.escaping import safe
+from runbook.loader.site import CONFIGURATION, read_site
 from runbook.model import Effect, Runbook
 from runbook.trust import changes, grant, holds, remove, trusted
 
 EXAMPLES = """examples:
-  runbook trust                   every runbook of the knowledge base around here, after showing it
+  runbook trust                   every runbook of the knowledge base around here and its site, after showing them
   runbook trust disk-usage
+  runbook trust site              what building the site executes: mkdocs.yml, hooks, code in notes
   runbook trust --list            what is trusted, and whether it is still as it was
   runbook trust --remove disk-usage
 
 Runbooks that come with the package need no trust. The decisions are kept in ~/.local/state/runbook/trust.json
 ($XDG_STATE_HOME), where no knowledge base can write; another user, root too, decides for themselves."""
+
+
+#: The name under which the site of a knowledge base is trusted.
+SITE = "site"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,11 +45,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
         return _list()
     here = current_folder()
-    chosen = [find(name, here) for name in arguments.names] or [
-        entry for entry in entries(here) if entry.origin != BUNDLED
-    ]
-    if not chosen:
+    chosen = [find(name, here) for name in arguments.names if name != SITE]
+    if not arguments.names:
+        chosen = [entry for entry in entries(here) if entry.origin != BUNDLED]
+    site = _site(here) if SITE in arguments.names or not arguments.names else None
+    if not chosen and site is None:
         raise UsageError("there is no knowledge base around here\n    what comes with the package is trusted with it")
+    if site is not None and arguments.remove:
+        print("the site " + ("is trusted no longer" if remove(site.folder) else "was not trusted"))
+    elif site is not None:
+        _consider(site, arguments.yes)
     for entry in chosen:
         if entry.origin == BUNDLED:
             print(f"{entry.name} comes with the package and needs no trust")
@@ -52,6 +63,16 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             _consider(entry.load(), arguments.yes)
     return 0
+
+
+def _site(here: str) -> Runbook | None:
+    """What building the site around here would execute; None where there is no site, or it is the package's."""
+    for folder in upwards(here):
+        path = os.path.join(folder, CONFIGURATION)
+        if os.path.isfile(path):
+            site = read_site(path)
+            return None if comes_with_package(path) else replace(site, trusted=holds(site))
+    return None
 
 
 def _consider(runbook: Runbook, yes: bool) -> None:
@@ -87,6 +108,9 @@ def _described(runbook: Runbook) -> Iterator[str]:
     yield safe(f"{runbook.name}: {runbook.title} ({runbook.folder})")
     for line in changes(runbook):
         yield safe(f"  since it was trusted, {line}")
+    if not runbook.steps:
+        yield safe("  files: " + ", ".join(runbook.files))
+        return
     yield "  commands:"
     for step in runbook.steps:
         effect = "  CHANGES THIS HOST" if step.effect is Effect.CHANGE else ""
@@ -110,9 +134,10 @@ def _list() -> int:
 def _state(folder: str) -> str:
     from runbook.loader.definition import load
 
-    if not os.path.isdir(folder):
+    if not os.path.exists(folder):
         return "gone"
     try:
-        return "as it was" if holds(load(folder)) else "changed, and asks again"
+        now = load(folder) if os.path.isdir(folder) else read_site(folder)
+        return "as it was" if holds(now) else "changed, and asks again"
     except DefinitionError:
         return "broken, and not run"

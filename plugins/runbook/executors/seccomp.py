@@ -138,6 +138,7 @@ _NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240),
     "pidfd_send_signal": (424, 424),
+    "fcntl": (72, 25),
     "ptrace": (101, 117),
     "clone": (56, 220),
     "clone3": (435, 435),
@@ -189,6 +190,7 @@ AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_ALG = 1, 2, 10, 16, 17, 38
 #: CLONE_NEW… of linux/sched.h: time, mount, cgroup, UTS, IPC, user, process and network namespaces.
 _NEW_NAMESPACES = 0x7E020080
 _O_CREAT = 0o100
+_F_SETLEASE = 1024
 #: O_WRONLY, O_CREAT, O_TRUNC, O_TMPFILE. Not O_RDWR: that is how lsof opens /dev/null.
 _TO_WRITE = 0o1 | _O_CREAT | 0o1000 | 0o20000000
 _MAP_SHARED, _MAP_ANONYMOUS = 0x1, 0x20
@@ -267,13 +269,19 @@ def _if(number: int, rule: Body) -> Body:
 
 
 def _by_argument(families: Collection[int]) -> dict[str, Body]:
-    own = {name: _only(argument, [0]) for name, argument in (("setpriority", 1), ("ioprio_set", 1))}
+    # Of itself or of its own group, which for every user there is (PRIO_USER, IOPRIO_WHO_USER) is not.
+    own = {
+        name: [*_unless(0, whose), _fail(errno.EPERM), *_only(1, [0])]
+        for name, whose in (("setpriority", (0, 1)), ("ioprio_set", (1, 2)))
+    }
     own |= {f"sched_set{what}": _only(0, [0]) for what in ("affinity", "scheduler", "param", "attr")}
     return {
         **own,
         "clone": _none_of(0, _NEW_NAMESPACES & ~0x80),
         "unshare": _none_of(0, _NEW_NAMESPACES),
         "mq_open": _none_of(1, _O_CREAT),
+        # A lease makes whoever opens the file wait.
+        "fcntl": [_argument(1), (_EQUAL, 0, 1, _F_SETLEASE), _fail(errno.EPERM), _allow()],
         # Of the others a program that tries what there is (Bluetooth, USB) hears that they are not there.
         **{name: _only(1 + (name == "semctl"), _IPC_QUESTIONS) for name in ("shmctl", "semctl", "msgctl")},
         "socket": [
@@ -309,6 +317,11 @@ def _each(values: Iterable[int], verdict: Instruction) -> Body:
 
 def _only(argument: int, values: Iterable[int]) -> Body:
     return [_argument(argument), *_each(values, _allow()), _fail(errno.EPERM)]
+
+
+def _unless(argument: int, values: tuple[int, int]) -> Body:
+    """Passes over the next instruction where the argument is one of these two."""
+    return [_argument(argument), (_EQUAL, 2, 0, values[0]), (_EQUAL, 1, 0, values[1])]
 
 
 def _none_of(argument: int, bits: int) -> Body:

@@ -25,8 +25,8 @@ def read_folder(folder: str) -> dict[str, bytes]:
     room = MOST_BYTES
     for name in _names(folder, ""):
         if len(files) == MOST_FILES:
-            raise _refused(folder, f"holds more than {MOST_FILES} files", "move what is not the runbook's elsewhere")
-        files[name] = _content(os.path.join(folder, name), room)
+            raise refused(folder, f"holds more than {MOST_FILES} files", "move what is not the runbook's elsewhere")
+        files[name] = content(os.path.join(folder, name), room)
         room -= len(files[name])
     return files
 
@@ -37,7 +37,7 @@ def _names(folder: str, below: str) -> list[str]:
     try:
         entries = sorted(os.scandir(os.path.join(folder, below)), key=lambda entry: entry.name)
     except OSError as error:
-        raise _refused(os.path.join(folder, below), f"cannot be read: {error.strerror}", "check its rights") from error
+        raise refused(os.path.join(folder, below), f"cannot be read: {error.strerror}", "check its rights") from error
     for entry in entries:
         name = f"{below}/{entry.name}" if below else entry.name
         if name in NEVER_EXECUTED or entry.name == COMPILED:
@@ -46,24 +46,26 @@ def _names(folder: str, below: str) -> list[str]:
     return names
 
 
-def _content(path: str, room: int) -> bytes:
+def content(path: str, room: int) -> bytes:
+    """The bytes of a file that is one; raises DefinitionError, also when there are more than `room`."""
     try:
         # Not to wait for whoever writes into a pipe, should it be one.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         link = os.path.islink(path)
         message = "is a link, which tomorrow may lead elsewhere" if link else f"cannot be read: {error.strerror}"
-        raise _refused(path, message, "put the file itself here" if link else "check its rights") from error
+        raise refused(path, message, "put the file itself here" if link else "check its rights") from error
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _refused(path, "is neither a file nor a folder", "delete it")
+            raise refused(path, "is neither a file nor a folder", "delete it")
         data = file.read(room + 1)
     if len(data) > room:
-        raise _refused(path, f"makes the runbook larger than {MOST_BYTES >> 20} MiB", "recordings belong in samples/")
+        raise refused(path, f"makes the runbook larger than {MOST_BYTES >> 20} MiB", "recordings belong in samples/")
     return data
 
 
-def _refused(path: str, message: str, cure: str) -> DefinitionError:
+def refused(path: str, message: str, cure: str) -> DefinitionError:
+    """What is wrong with a folder that cannot be used."""
     return DefinitionError((Problem(path, 1, 1, message, cure),))
 
 
