@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from runbook.escaping import safe
 from runbook.model import Capture, Ending, Evidence, Host, Source
-from runbook.renderers.plain import SHOWN_CHARACTERS, SHOWN_LINES, Line, duration, one_line, provenance, quote
+from runbook.renderers.plain import SHOWN_CHARACTERS, SHOWN_LINES, Line, duration, one_line, provenance, quote, refusal
 from runbook.sanitiser import PLAIN
 from tests.renderers.making import CAPTURE, HOST, LINE_2, a_run
 
@@ -126,3 +128,20 @@ def test_a_capture_is_found_by_its_step() -> None:
     other = Capture("other", ("other",), Ending.EXITED, 0, b"first\nsecond\n")
     quoted = quote(a_run(captures=(CAPTURE, other)), Evidence("other", "stdout", 2, 2))
     assert [(number, line.text) for number, line in quoted.lines] == [(2, "second")]
+
+
+@pytest.mark.parametrize(
+    ("stderr", "says"),
+    [
+        (b"touch: cannot touch 'x': Read-only file system\n", "That is the sandbox and not this host"),
+        (b"bash: /dev/tcp/::1/22: Operation not permitted\n", "That may be the sandbox"),
+        (b"tool: Address family not supported by protocol\n", "That may be the sandbox"),
+        (b"tool: no such device\n", ""),
+    ],
+)
+def test_what_the_sandbox_refused_is_told_from_what_is_wrong_with_the_host(stderr: bytes, says: str) -> None:
+    failed = Capture("a", ("a",), Ending.EXITED, 1, stderr=stderr, sandbox="inspect/1: mounts, ids, calls")
+    assert refusal(failed).startswith(says)
+    assert bool(refusal(failed)) is bool(says)
+    # Unconfined, or with success, it is the host's own word.
+    assert refusal(replace(failed, sandbox="")) == refusal(replace(failed, exit_code=0)) == ""

@@ -15,7 +15,18 @@ from html import escape
 from runbook.model import Capture, Ending, Finding, Reference, Run, Runbook
 from runbook.renderers.ansi import html_lines
 from runbook.renderers.markup import badge, block, fact_words, facts, inline, sign, slug, text, unique
-from runbook.renderers.plain import URL, advice_parts, duration, ended, moment, one_line, quote, recorded, system
+from runbook.renderers.plain import (
+    URL,
+    advice_parts,
+    duration,
+    ended,
+    moment,
+    one_line,
+    quote,
+    recorded,
+    refusal,
+    system,
+)
 
 #: Of longer output the page shows the first and the last lines, and those around evidence; the run itself keeps all.
 FIRST_LINES, LAST_LINES, AROUND = 200, 50, 2
@@ -210,6 +221,8 @@ class _Page:
                 yield f'<p class="rb-stream">{stream}</p>{self._block(f"rb-output rb-{stream}", lines)}\n'
         if not capture.stdout and not capture.stderr and capture.ending is Ending.EXITED:
             yield '<p class="rb-remark">It printed nothing.</p>\n'
+        if hint := refusal(capture):
+            yield f'<p class="rb-remark">{text(hint)}</p>\n'
         if capture.truncated:
             yield f'<p class="rb-remark">{capture.dropped} more bytes were read and not kept.</p>\n'
         yield "</details>\n"

@@ -114,6 +114,17 @@ def confinement(run: Run) -> str:
     return one_line(" · ".join(dict.fromkeys(capture.sandbox for capture in run.captures if capture.sandbox)))
 
 
+def refusal(capture: Capture) -> str:
+    """What a failed command's last words have to do with its sandbox; empty where they are about something else."""
+    if not capture.sandbox or capture.exit_code == 0:
+        return ""
+    if b"Read-only file system" in capture.stderr:
+        return "That is the sandbox and not this host: a step that reads can write nothing."
+    if b"Operation not permitted" in capture.stderr or b"not supported by protocol" in capture.stderr:
+        return "That may be the sandbox: what a step needs beyond reading files, its definition declares under `needs`."
+    return ""
+
+
 def needed(step: Step | Command) -> list[str]:
     """What a step needs, and its condition, in words; empty where it needs nothing."""
     words = ["needs root"] if step.needs.root else []

@@ -7,7 +7,17 @@ from collections.abc import Iterator, Sequence
 
 from runbook.escaping import safe
 from runbook.model import Ending, Finding, Run, Verdict
-from runbook.renderers.plain import SIGNS, Line, confinement, duration, ended, one_line, provenance, quote
+from runbook.renderers.plain import (
+    SIGNS,
+    Line,
+    confinement,
+    duration,
+    ended,
+    one_line,
+    provenance,
+    quote,
+    refusal,
+)
 from runbook.renderers.renderer import WIDTH
 
 #: SGR parameters (ECMA-48); the verdict's word and sign say the same without colour.
@@ -106,6 +116,8 @@ class _Page:
             if capture.ending is Ending.EXITED and said and capture.step not in told:
                 number = capture.stderr.rstrip().count(b"\n") + 1
                 yield from self._quoted(f"{one_line(capture.step)} stderr:{number}", Line.of(said).stripped())
+        for hint in dict.fromkeys(filter(None, map(refusal, odd))):
+            yield from (self._dim(line) for line in wrap(hint, "    ", width=self._width))
 
     def _verdict_line(self) -> str:
         verdict = self._run.verdict
