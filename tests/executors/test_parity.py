@@ -91,7 +91,8 @@ ROWS = [
     Row("tcpdump -nn -r {pcap}"),
     Row("tcpdump -D", "alike", Needs(capabilities=("net_raw",))),
     Row("bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}; head -c 3 <&3'", "same", NETWORK),
-    Row("nethogs -V"),
+    Row("nethogs -a -t -c 2 lo", "shape", Needs(capabilities=("net_raw", "net_admin", "sys_ptrace"))),
+    Row("pktstat -1 -t -w 1 -i lo", "shape", Needs(capabilities=("net_raw",))),
     # Processors and processes.
     Row("lscpu"),
     Row("lstopo-no-graphics --of xml", "alike"),
@@ -105,6 +106,9 @@ ROWS = [
     Row("ls /proc/{victim}/fd", "same", PEOPLE),
     Row("cat /proc/{victim}/limits", "same", PEOPLE),
     Row("cat /proc/{victim}/smaps", "alike", PEOPLE),
+    Row("sh -c 'perf record -q -o $TMPDIR/perf true && perf report -i $TMPDIR/perf --stdio | head -n 1'", "shape"),
+    Row("uptime", "shape"),
+    Row("journalctl --no-pager -n 1"),
     Row("perf stat -x, -e task-clock true", "shape", Needs(capabilities=("perfmon",))),
     Row("dmesg", "same", Needs(capabilities=("syslog",))),
     # Keys.
@@ -116,6 +120,8 @@ ROWS = [
     Row("strace -f true", "differs", why="nobody is traced by root's steps: who may trace may also write memory"),
     Row("sh -c 'findmnt -n -o OPTIONS /proc'", "differs", why="a program that it starts sees the read-only copy"),
     Row("sh -c 'logger -s x 2>&1'", "differs", why="the system log is a local socket"),
+    Row("zpool status", "differs", ROOT, why="zfs-fuse is asked through a local socket"),
+    Row("zfs list", "differs", ROOT, why="zfs-fuse is asked through a local socket"),
     Row("unshare --net true", "differs", why="namespaces are made by steps that change something"),
     Row("ping -c 1 -W 2 127.0.0.1", "differs", NETWORK, why="a raw socket is root's: declare net_raw"),
     Row("nstat -a", "differs", why="it keeps a history in /tmp: say -s"),

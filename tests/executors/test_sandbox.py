@@ -246,7 +246,16 @@ def test_who_inspects_is_nobody_and_reads_everything(here: ProcessExecutor, mark
 
 
 @as_root
-@pytest.mark.parametrize("needs", [Needs(), Needs(capabilities=("sys_ptrace",)), Needs(root=True)])
+@pytest.mark.parametrize(
+    "needs",
+    [
+        Needs(),
+        Needs(capabilities=("sys_ptrace",)),
+        Needs(capabilities=("sys_ptrace", "net_raw")),
+        Needs(root=True),
+        Needs(root=True, capabilities=("sys_ptrace",)),
+    ],
+)
 def test_the_mounts_of_other_processes_are_no_way_out(
     here: ProcessExecutor, mark: str, tmp_path: Path, needs: Needs
 ) -> None:

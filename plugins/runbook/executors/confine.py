@@ -295,6 +295,9 @@ def program(wanted: dict[str, Any], layers: list[str]) -> bytes:
         refused.append("ptrace")
     if _sees_others(wanted, layers):
         refused += {*seccomp.METADATA, *seccomp.WRITING} - set(refused)
+        if wanted["packets"]:
+            # Packets are read from memory that is shared with the kernel.
+            refused.remove("mmap")
     if "ids" not in layers and not ("landlock" in layers and landlock_abi() >= 6):
         # As another user there is nobody to send one to.
         refused += seccomp.SIGNALS

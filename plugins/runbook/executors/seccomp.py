@@ -191,6 +191,7 @@ AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_ALG = 1, 2, 10, 16, 17, 38
 _NEW_NAMESPACES = 0x7E020080
 _O_CREAT = 0o100
 _F_SETLEASE = 1024
+_O_RDWR = 0o2
 #: O_WRONLY, O_CREAT, O_TRUNC, O_TMPFILE. Not O_RDWR: that is how lsof opens /dev/null.
 _TO_WRITE = 0o1 | _O_CREAT | 0o1000 | 0o20000000
 _MAP_SHARED, _MAP_ANONYMOUS = 0x1, 0x20
@@ -252,7 +253,10 @@ def program(machine: str, refused: Collection[str], families: Collection[int]) -
     rules["clone3"] = [_fail(errno.ENOSYS)]
     rules |= _by_argument(families)
     if "open" in rules:
-        rules |= {"open": _none_of(1, _TO_WRITE), "openat": _none_of(2, _TO_WRITE), "openat2": [_fail(errno.ENOSYS)]}
+        # Either nothing is opened for reading and writing, or nothing that is can be mapped.
+        flags = _TO_WRITE if "mmap" in refused else _TO_WRITE | _O_RDWR
+        rules |= {"open": _none_of(1, flags), "openat": _none_of(2, flags), "openat2": [_fail(errno.ENOSYS)]}
+    if "mmap" in refused:
         rules["mmap"] = [_argument(3), (_ANY_BIT, 0, 1, _MAP_ANONYMOUS), _allow(), *_none_of(3, _MAP_SHARED)]
     numbered = {_NUMBERS[name][column]: rule for name, rule in rules.items()}
     numbers = sorted(number for number in numbered if number is not None)
