@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.base import Base, Witness
 from tests.mkdocs_runbook.making import fence, with_notes
 
@@ -62,20 +64,20 @@ def test_without_a_configuration_it_says_where_it_looked(base: Base) -> None:
     assert f"there is no mkdocs.yml in {base.path} or above" in done.stderr
 
 
-def test_a_configuration_that_is_wrong_is_told(base: Base) -> None:
+@pytest.mark.parametrize(
+    ("configuration", "said"),
+    [
+        ("site_name: [\n", "mkdocs.yml"),
+        ("site_name: x\ntheme: {name: mkdocs}\n", "add to `plugins:` - runbook"),
+    ],
+    ids=["wrong", "without the plugin"],
+)
+def test_a_configuration_that_builds_nothing_is_told(base: Base, configuration: str, said: str) -> None:
     with_notes(base)
-    (base.path / "mkdocs.yml").write_text("site_name: [\n")
+    (base.path / "mkdocs.yml").write_text(configuration)
     done = base.call("build")
     assert done.returncode == 64
-    assert "mkdocs.yml" in done.stderr
-
-
-def test_a_configuration_without_the_plugin_is_told(base: Base) -> None:
-    with_notes(base)
-    (base.path / "mkdocs.yml").write_text("site_name: x\ntheme: {name: mkdocs}\n")
-    done = base.call("build")
-    assert done.returncode == 64
-    assert "add to `plugins:` - runbook" in done.stderr
+    assert said in done.stderr
 
 
 def test_without_mkdocs_it_says_what_to_install(base: Base) -> None:
