@@ -68,9 +68,11 @@ class RunbookConfig(Config):
 class RunbookPlugin(BasePlugin[RunbookConfig]):
     """Wires the fence, the assets and the made pages into a site."""
 
+    #: Made anew in `on_config`, which MkDocs calls before all that draw.
+    _drawer: Drawer
+
     def __init__(self) -> None:
         super().__init__()
-        self._drawer: Drawer | None = None
         self._live: LiveRuns | None = None
         self._blocks = BlockFilter()
         self._ran: dict[str, int] = {}
@@ -94,7 +96,6 @@ class RunbookPlugin(BasePlugin[RunbookConfig]):
 
     def on_files(self, files: Files, *, config: MkDocsConfig) -> Files:
         """Make the runs that pages want, and the pages that are made from runbooks."""
-        assert self._drawer is not None
         for name in list(logging.root.manager.loggerDict):
             # One logger a module of it; a filter of their parent would not see what they log.
             if name.startswith("mkdocs.plugins.markdown_exec"):
@@ -113,7 +114,6 @@ class RunbookPlugin(BasePlugin[RunbookConfig]):
 
     def _perform(self, wanted: list[Fence], everything: bool) -> None:
         """Run what the notes want on this host, and say so; `everything` when the wall is shown."""
-        assert self._drawer is not None
         if self._live is None:
             return
         plans = list(_plans(self._drawer.shelf, wanted, everything))
@@ -128,7 +128,6 @@ class RunbookPlugin(BasePlugin[RunbookConfig]):
 
     def _pages(self, shown: dict[File, list[Fence]]) -> Iterator[tuple[str, str]]:
         """The made pages: where each goes, and its Markdown."""
-        assert self._drawer is not None
         shelf = self._drawer.shelf
         named = {fence.name.replace("_", "-") for found in shown.values() for fence in found} & shelf.known.keys()
         runbooks = list({one.name: one for one in (*shelf.own, *map(shelf.runbook, sorted(named)))}.values())
@@ -142,7 +141,6 @@ class RunbookPlugin(BasePlugin[RunbookConfig]):
 
     def on_page_markdown(self, markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
         """Tell the fence which page comes, and where it lies. A made page has no source to edit."""
-        assert self._drawer is not None
         link = get_relative_url(f"{RUNBOOKS}/NAME", page.url) + ("/" if config.use_directory_urls else ".html")
         path = page.file.abs_src_path or page.file.src_uri
         self._drawer.note = Note(str(path), link)
@@ -153,13 +151,11 @@ class RunbookPlugin(BasePlugin[RunbookConfig]):
 
     def on_post_page(self, output: str, *, page: Page, config: MkDocsConfig) -> str:
         """Put the cards where their stand-ins are."""
-        assert self._drawer is not None
         assert self._drawer.stand_ins is not None
         return self._drawer.stand_ins.put_back(output)
 
     def on_post_build(self, *, config: MkDocsConfig) -> None:
         """One summary of what was shown, run and replaced."""
-        assert self._drawer is not None
         ran = self._ran
         LOG.info(
             "%d runbooks shown; %d run on this host, %d reused, %d could not be run",
