@@ -9,11 +9,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from html import escape
 
 from runbook.model import Capture, Ending, Finding, Reference, Run, Runbook
 from runbook.renderers.ansi import html_lines
+from runbook.renderers.json import timestamp
 from runbook.renderers.markup import badge, block, fact_words, facts, inline, sign, slug, text, unique
 from runbook.renderers.plain import (
     URL,
@@ -290,13 +290,9 @@ def _origin(run: Run) -> str:
     when = moment(run)
     if when:
         # Of a recording only the day is known, and `moment` says no more.
-        exact = when if run.source.kind == "sample" else _rfc3339(run.started)
+        exact = when if run.source.kind == "sample" else timestamp(run.started)
         words += f' · <time datetime="{exact}">{when}</time>'
     return f'<span class="rb-kind">{kind}</span> {words}'
-
-
-def _rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _reference(reference: Reference) -> str:
