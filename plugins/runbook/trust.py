@@ -24,6 +24,8 @@ from runbook.model import SANDBOX_VERSION, Runbook
 
 #: The form of the file, and of what is hashed.
 VERSION = 1
+#: How long to wait for another decision to be written, in seconds.
+LOCK_SECONDS = 10.0
 
 
 class Trusted(NamedTuple):
@@ -123,6 +125,18 @@ def _hashes(runbook: Runbook) -> dict[str, str]:
     return {name: hashlib.sha256(content).hexdigest() for name, content in runbook.files.items()}
 
 
+def _lock(descriptor: int, folder: str) -> None:
+    """Wait for the lock, but not for ever: whoever may read the folder may hold one."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise ExecutionError(f"{folder} is locked by another program\n    find it: fuser {folder}") from error
+            time.sleep(0.02)
+
+
 @contextmanager
 def _changing() -> Iterator[dict[str, Trusted]]:
     """The decisions, to be changed; one changes them at a time, and there is always the old file or the new one."""
@@ -135,7 +149,7 @@ def _changing() -> Iterator[dict[str, Trusted]]:
         raise ExecutionError(f"{folder}: {error.strerror}; there is no place to remember what is trusted") from error
     try:
         _check(folder, os.fstat(lock))
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        _lock(lock, folder)
         known = trusted()
         yield known
         entries = {name: entry._asdict() for name, entry in sorted(known.items())}

@@ -87,7 +87,7 @@ ROWS = [
     Row("nft list ruleset", "same", ADMIN),
     Row("iptables -S", "same", Needs(capabilities=("net_admin", "net_raw"))),
     Row("ethtool lo", "same", Needs(capabilities=("net_admin",), network=True)),
-    Row("ping -c 1 -W 2 127.0.0.1", "alike", Needs(capabilities=("net_raw",))),
+    Row("ping -c 1 -W 2 127.0.0.1", "alike", Needs(capabilities=("net_raw",), network=True)),
     Row("tcpdump -nn -r {pcap}"),
     Row("tcpdump -D", "alike", Needs(capabilities=("net_raw",))),
     Row("bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}; head -c 3 <&3'", "same", NETWORK),

@@ -85,7 +85,7 @@ def probed(place: Path, user: bool, confined: bool, **more: Any) -> tuple[set[st
         ({"capabilities": ["sys_ptrace", "syslog"]}, set(), "inspect/1: mounts, ids, calls"),
         (
             {"capabilities": ["net_raw", "net_admin"]},
-            NETWORK | {"packet socket", "add network device", "add nft table"},
+            {"packet socket", "add network device", "add nft table"},
             "inspect/1: mounts, ids, calls",
         ),
         ({"root": True}, set(), "root/1: mounts, capabilities, landlock N, calls"),
@@ -178,6 +178,64 @@ def test_a_layer_that_does_nothing_is_found_out(
     request = wanted(launcher, **needs)
     assert proven("", request)["broken"] == {}
     assert attempt in proven(layer, request)["broken"]
+
+
+def test_nobody_can_lead_the_proof_elsewhere(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is made in a folder that others cannot enter, on a file that it makes itself."""
+    made: list[tuple[str, int]] = []
+    real = os.mkdir
+    monkeypatch.setattr(os, "mkdir", lambda path, mode=0o777: made.append((path, mode)) or real(path, mode))
+    scratch = tmp_path / "scratch"
+    real(scratch, 0o700)
+    assert confine.prove({**wanted(launcher), "alternatives": []}, str(scratch))["layers"] == []
+    (private, mode), (target, _) = made[:2]
+    assert mode == 0o700
+    assert os.path.dirname(target) == private
+    assert scratch.name not in private
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scratch"]
+
+
+@as_root
+def test_what_is_not_a_namespace_is_not_waited_for(here: ProcessExecutor, mark: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    began = time.monotonic()
+    capture = run(here, command(mark, "nsenter", f"--net={tmp_path}/pipe", "true", timeout=5))
+    assert capture.ending is Ending.NOT_PERMITTED
+    assert time.monotonic() - began < 4
+
+
+@as_root
+def test_the_log_of_the_kernel_and_terminals_of_others_are_not_read(here: ProcessExecutor, mark: str) -> None:
+    master, slave = os.openpty()
+    try:
+        code = f"import os; os.open({os.ttyname(slave)!r}, os.O_RDONLY | os.O_NOCTTY)"
+        python = os.path.realpath(sys.executable)
+        for needs in (Needs(), Needs(root=True)):
+            assert run(here, command(mark, python, "-I", "-S", "-c", code, needs=needs)).exit_code == 1
+            assert run(here, command(mark, "head", "-c", "1", "/proc/kmsg", needs=needs)).stdout == b""
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+def test_a_scratch_folder_that_resists_goes_too(place: Path) -> None:
+    code = """
+from runbook.executors.executor import finish
+from runbook.executors.process import ProcessExecutor
+from runbook.model import Command
+script = 'mkdir -p $TMPDIR/a/b; chmod 0 $TMPDIR/a; mkdir -m 0 $TMPDIR/x; echo $TMPDIR; cd $TMPDIR; mkdir d; cd d; n=0; '
+script += 'while [ $n -lt 1500 ]; do mkdir dddddddddd && cd dddddddddd || exit; n=$((n+1)); done'
+with ProcessExecutor() as executor:
+    command = Command("a", "", ("sh", "-c", script), (("PATH", "/bin:/usr/bin"),))
+    print(finish(executor.execute(command)).stdout.decode(), end="")
+"""
+    words, added = ordinary()
+    python, environment = words[: words.index("-m")], {**os.environ, **added}
+    done = subprocess.run([*python, "-c", code], env=environment, cwd="/", capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("/")
+    assert not os.path.exists(done.stdout.strip())
 
 
 def test_where_the_proof_fails_nothing_is_run(

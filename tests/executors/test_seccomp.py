@@ -93,6 +93,12 @@ def test_calls_of_another_architecture_do_not_exist(machine: str) -> None:
         ("socket", (2,), errno.EPERM),
         ("socket", (17,), errno.EPERM),
         ("socket", (31,), errno.EAFNOSUPPORT),
+        ("socket", (16, 3, 15), errno.EPERM),
+        ("socketpair", (1, 1), 0),
+        ("socketpair", (1, 0x80005), 0),
+        ("socketpair", (1, 2), errno.EPERM),
+        ("socketpair", (1, 0x80003), errno.EPERM),
+        ("fcntl", (3, 1033), errno.EPERM),
         ("clone", (0x01200011,), 0),
         ("clone", (0x10000011,), errno.EPERM),
         ("clone", (0x00020011,), errno.EPERM),
@@ -124,6 +130,23 @@ def test_calls_of_another_architecture_do_not_exist(machine: str) -> None:
 )
 def test_by_their_arguments(machine: str, name: str, arguments: tuple[int, ...], expected: int) -> None:
     assert verdict(filtered(machine), machine, number(machine, name), *arguments) == expected
+
+
+@pytest.mark.parametrize("family", [2, 10])
+def test_who_reads_packets_has_raw_and_echo_sockets_and_no_others(machine: str, family: int) -> None:
+    program = seccomp.program(machine, (), (seccomp.AF_PACKET,), raw=True)
+    socket = number(machine, "socket")
+    for kind, protocol, expected in (
+        (3, 1, 0),
+        (0x80003, 255, 0),
+        (2, 1, 0),
+        (2, 58, 0),
+        (2, 0, 1),
+        (2, 17, 1),
+        (1, 0, 1),
+    ):
+        assert verdict(program, machine, socket, family, kind, protocol) == expected, (kind, protocol)
+    assert verdict(program, machine, socket, 17, 3, 0) == 0
 
 
 #: What inspection tools ask of devices (linux/fs.h, dm-ioctl.h, sockios.h, asm-generic/ioctls.h, perf_event.h).

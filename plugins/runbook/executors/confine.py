@@ -103,8 +103,12 @@ def try_layers(wanted: dict[str, Any], scratch: str) -> tuple[list[str], dict[st
 
 def enter_network(path: str, name: str) -> None:
     """Go into a network namespace by its file; by a name also to its own /sys and /etc files, like `ip netns exec`."""
-    with open(path, "rb") as file:
-        check(f"entering {path}", libc.setns(file.fileno(), CLONE_NEWNET))
+    # It may be anything: a pipe must not make us wait, and the kernel refuses what is no network namespace.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        check(f"entering {path}", libc.setns(descriptor, CLONE_NEWNET))
+    finally:
+        os.close(descriptor)
     if not name:
         return
     check("unshare", libc.unshare(CLONE_NEWNS))
@@ -132,6 +136,12 @@ def _mounts(wanted: dict[str, Any], scratch: str) -> None:
         _mount("tmpfs", scratch, "tmpfs", MS_NOSUID | MS_NODEV, SCRATCH)
     if wanted["profile"] == "root":
         _open_locks()
+    # Who reads it takes it from whoever keeps the log.
+    _cover("/proc/kmsg")
+    if user == 0:
+        # Terminals of others: even to read is to take what was typed. What is opened here is of an instance of its own.
+        with contextlib.suppress(Refused):
+            _mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
     for path in wanted["hide"]:
         _cover(path)
     # What is mounted, and how, is asked about the host: not about this copy, where all of it is read-only.
@@ -301,12 +311,12 @@ def program(wanted: dict[str, Any], layers: list[str]) -> bytes:
     if "ids" not in layers and not ("landlock" in layers and landlock_abi() >= 6):
         # As another user there is nobody to send one to.
         refused += seccomp.SIGNALS
-    families = [seccomp.AF_NETLINK, seccomp.AF_ALG]
+    families = [seccomp.AF_ALG]
     if wanted["network"]:
         families += [seccomp.AF_INET, seccomp.AF_INET6]
     if wanted["packets"]:
-        families += [seccomp.AF_INET, seccomp.AF_INET6, seccomp.AF_PACKET]
-    return seccomp.program(machine, refused, dict.fromkeys(families))
+        families.append(seccomp.AF_PACKET)
+    return seccomp.program(machine, refused, families, raw=wanted["packets"])
 
 
 def load_filter(program: bytes) -> None:
@@ -330,24 +340,28 @@ _LAYERS: dict[str, Callable[[dict[str, Any], str], None]] = {
 def prove(wanted: dict[str, Any], scratch: str) -> dict[str, Any]:
     """Take on what can be had and try to break out of it; gives layers, refused layers and what was not stopped.
 
-    Each attempt is harmless where it succeeds: all are made on a folder `target` beside the scratch, which anybody may
-    write into.
+    Each attempt is harmless where it succeeds: all are made on a folder that everybody may write into, in one that
+    nobody else can enter: we make it unconfined, and where all may write somebody could lead us elsewhere by a link.
     """
-    target = f"{scratch}.target" if scratch else ""
+    private = os.path.join(os.path.dirname(scratch), f"runbook-{os.urandom(8).hex()}") if scratch else ""
+    target = os.path.join(private, "target") if private else ""
     try:
         if target:
+            os.mkdir(private, 0o700)
             os.mkdir(target)
             os.chmod(target, 0o777)
-            with open(os.path.join(target, "file"), "w") as file:
-                os.chmod(file.fileno(), 0o666)
+            file = os.open(os.path.join(target, "file"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            os.fchmod(file, 0o666)
+            os.close(file)
         return _in_child(lambda: _prove(wanted, scratch, target))
     finally:
-        if target:
-            # Not by shutil, whose import takes as long as all the attempts.
-            for entry in os.listdir(target):
-                path = os.path.join(target, entry)
-                (os.rmdir if os.path.isdir(path) else os.unlink)(path)
-            os.rmdir(target)
+        # Not by shutil, whose import takes as long as all the attempts; in here there is only what they made.
+        for path in (f"{target}/file", f"{target}/proof"):
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        for path in (f"{target}/proof", target, private):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
 
 
 def _in_child(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -420,6 +434,7 @@ def _attempts(
         yield "setxattrat", lambda: _call(463, *path, 0, b"user.proof", bytes(16), ctypes.c_size_t(16))
     if "calls" in layers:
         yield "a local socket", lambda: socket.socket(socket.AF_UNIX).close()
+        yield "a pair of local datagram sockets", lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         yield "mounting", lambda: _mount("tmpfs", scratch or "/", "tmpfs", 0)
         yield "a new user namespace", lambda: check("unshare", libc.unshare(CLONE_NEWUSER))
         yield "a keystroke into a terminal", lambda: check("ioctl", libc.ioctl(0, ctypes.c_ulong(0x5412), b"x"))

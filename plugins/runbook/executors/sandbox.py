@@ -14,6 +14,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import select
 import threading
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -35,6 +36,9 @@ _ALTERNATIVES = {
 _LANDLOCK = {"user": 3, "inspect": 3, "root": 1}
 #: What root's steps keep whatever they declare: reading is the purpose.
 _KEPT = {"user": (), "inspect": ("dac_read_search",), "root": ("dac_read_search", "sys_admin", "syslog")}
+
+#: How long a proof may take before it is given up, in seconds: it takes a hundredth of one.
+PROOF_SECONDS = 10.0
 
 #: Whom root's reading steps become: accounts that every distribution has (Linux Standard Base 5.0, users and groups)
 #: and as which nothing runs, so that there is nobody to send a signal to. It has a name because ssh asks for one.
@@ -165,8 +169,9 @@ def prove(launcher: Launcher, wanted: dict[str, Any]) -> Proof:
     finally:
         os.close(writing)
     with open(reading, "rb") as file, closing(process):
-        said = file.read()
-        while not process.gone:
+        ready = select.select([file], [], [], PROOF_SECONDS)[0]
+        said = file.read() if ready else b""
+        while ready and not process.gone:
             process.news()
     if process.error is not None and not process.refusal:
         raise OSError(process.error, os.strerror(process.error))

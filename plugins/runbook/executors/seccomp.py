@@ -144,6 +144,7 @@ _NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "clone3": (435, 435),
     "unshare": (272, 97),
     "socket": (41, 198),
+    "socketpair": (53, 199),
     "ioctl": (16, 29),
     "syslog": (103, 116),
     "prlimit64": (302, 261),
@@ -190,7 +191,9 @@ AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_ALG = 1, 2, 10, 16, 17, 38
 #: CLONE_NEW… of linux/sched.h: time, mount, cgroup, UTS, IPC, user, process and network namespaces.
 _NEW_NAMESPACES = 0x7E020080
 _O_CREAT = 0o100
-_F_SETLEASE = 1024
+_F_SETLEASE, _F_ADD_SEALS = 1024, 1033
+#: Types of socket (linux/net.h), of which flags are above the lowest four bits; NETLINK_KOBJECT_UEVENT.
+_STREAM, _DGRAM, _RAW, _SEQPACKET, _KOBJECT_UEVENT = 1, 2, 3, 5, 15
 _O_RDWR = 0o2
 #: O_WRONLY, O_CREAT, O_TRUNC, O_TMPFILE. Not O_RDWR: that is how lsof opens /dev/null.
 _TO_WRITE = 0o1 | _O_CREAT | 0o1000 | 0o20000000
@@ -239,9 +242,10 @@ def known(machine: str) -> bool:
     return machine in _ARCHITECTURES
 
 
-def program(machine: str, refused: Collection[str], families: Collection[int]) -> bytes:
+def program(machine: str, refused: Collection[str], families: Collection[int], raw: bool = False) -> bytes:
     """The filter as struct sock_filter[]: `refused` system calls beside those of every filter, `families` allowed.
 
+    AF_NETLINK is always; with `raw`, of AF_INET and AF_INET6 raw and echo sockets are, if they are not as a whole.
     Raises KeyError for an architecture that is not `known`.
     """
     audit, column = _ARCHITECTURES[machine]
@@ -251,7 +255,7 @@ def program(machine: str, refused: Collection[str], families: Collection[int]) -
     rules = {name: [_fail(errno.EPERM)] for name in (*_ADMINISTRATION, *refused)}
     # Whose flags are in memory, where a filter cannot look; C libraries then use clone(2).
     rules["clone3"] = [_fail(errno.ENOSYS)]
-    rules |= _by_argument(families)
+    rules |= _by_argument(families, raw)
     if "open" in rules:
         # Either nothing is opened for reading and writing, or nothing that is can be mapped.
         flags = _TO_WRITE if "mmap" in refused else _TO_WRITE | _O_RDWR
@@ -272,7 +276,7 @@ def _if(number: int, rule: Body) -> Body:
     return [(_EQUAL, 0, len(rule), number), *rule]
 
 
-def _by_argument(families: Collection[int]) -> dict[str, Body]:
+def _by_argument(families: Collection[int], raw: bool) -> dict[str, Body]:
     # Of itself or of its own group, which for every user there is (PRIO_USER, IOPRIO_WHO_USER) is not.
     own = {
         name: [*_unless(0, whose), _fail(errno.EPERM), *_only(1, [0])]
@@ -285,11 +289,17 @@ def _by_argument(families: Collection[int]) -> dict[str, Body]:
         "unshare": _none_of(0, _NEW_NAMESPACES),
         "mq_open": _none_of(1, _O_CREAT),
         # A lease makes whoever opens the file wait.
-        "fcntl": [_argument(1), (_EQUAL, 0, 1, _F_SETLEASE), _fail(errno.EPERM), _allow()],
+        # And a seal on memory that is shared is for ever.
+        "fcntl": [_argument(1), *_each((_F_SETLEASE, _F_ADD_SEALS), _fail(errno.EPERM)), _allow()],
+        # Datagrams could be sent to any local socket (SOCK_RAW stands for them, too); streams only to each other.
+        "socketpair": [_argument(1), (_AND, 0, 0, 0xF), *_each((_STREAM, _SEQPACKET), _allow()), _fail(errno.EPERM)],
         # Of the others a program that tries what there is (Bluetooth, USB) hears that they are not there.
         **{name: _only(1 + (name == "semctl"), _IPC_QUESTIONS) for name in ("shmctl", "semctl", "msgctl")},
         "socket": [
-            *(_argument(0), *_each(families, _allow())),
+            # The kernel takes events of devices from whoever has CAP_SYS_ADMIN, and udev acts on them.
+            *(_argument(0), (_EQUAL, 0, 4, AF_NETLINK), _argument(2), (_EQUAL, 0, 1, _KOBJECT_UEVENT)),
+            *(_fail(errno.EPERM), _allow(), *_each(families, _allow())),
+            *(_echo_and_raw() if raw else ()),
             *_each({AF_UNIX, AF_INET, AF_INET6, AF_PACKET} - set(families), _fail(errno.EPERM)),
             _fail(errno.EAFNOSUPPORT),
         ],
@@ -321,6 +331,13 @@ def _each(values: Iterable[int], verdict: Instruction) -> Body:
 
 def _only(argument: int, values: Iterable[int]) -> Body:
     return [_argument(argument), *_each(values, _allow()), _fail(errno.EPERM)]
+
+
+def _echo_and_raw() -> Body:
+    """Of internet sockets those that are raw, and those of ICMP and ICMPv6, which ping(8) uses."""
+    rule = [_argument(1), (_AND, 0, 0, 0xF), (_EQUAL, 0, 1, _RAW), _allow(), (_EQUAL, 0, 4, _DGRAM), _argument(2)]
+    rule += [(_EQUAL, 1, 0, 1), (_EQUAL, 0, 1, 58), _allow(), _fail(errno.EPERM)]
+    return [(_EQUAL, 1, 0, AF_INET), (_EQUAL, 0, len(rule), AF_INET6), *rule]
 
 
 def _unless(argument: int, values: tuple[int, int]) -> Body:
