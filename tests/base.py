@@ -129,7 +129,7 @@ class Base:
         for file in self.path.glob("runbooks/*/runbook.yaml"):
             with suppress(RunbookError):
                 grant(definition.load(str(file.parent.resolve())))
-        if (self.path / "mkdocs.yml").exists():
+        with suppress(RunbookError, FileNotFoundError):
             grant(read_site(str(self.path / "mkdocs.yml")))
 
     def environment(self, **more: str) -> dict[str, str]:

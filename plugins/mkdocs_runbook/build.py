@@ -26,8 +26,7 @@ def build(start: str, *, execute: str = "", output: str = "") -> str:
     # Material for MkDocs says at every start when it will end; README says it once.
     os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")
     configuration = find_configuration(start)
-    site = read_site(configuration)
-    if not comes_with_package(configuration) and not holds(site):
+    if not comes_with_package(configuration) and not holds(site := read_site(configuration)):
         raise UntrustedError(site.name)
     with _Log():
         try:

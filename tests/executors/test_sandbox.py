@@ -186,7 +186,12 @@ def test_nobody_can_lead_the_proof_elsewhere(
     """It is made in a folder that others cannot enter, on a file that it makes itself."""
     made: list[tuple[str, int]] = []
     real = os.mkdir
-    monkeypatch.setattr(os, "mkdir", lambda path, mode=0o777: made.append((path, mode)) or real(path, mode))
+
+    def mkdir(path: str, mode: int = 0o777) -> None:
+        made.append((path, mode))
+        real(path, mode)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
     scratch = tmp_path / "scratch"
     real(scratch, 0o700)
     assert confine.prove({**wanted(launcher), "alternatives": []}, str(scratch))["layers"] == []
@@ -369,6 +374,19 @@ def test_what_is_published_cannot_have_read_secrets(mark: str, tmp_path: Path, m
             assert run(executor, sh(mark, script, needs=needs)).stdout == b"public\n"
         with ProcessExecutor() as executor:
             assert run(executor, sh(mark, script, needs=needs)).stdout == b"private\nhash\nid\npublic\n"
+
+
+@as_root
+def test_the_homes_of_all_accounts_are_thought_of(mark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "srv[1]"
+    (home / ".ssh").mkdir(parents=True)
+    (home / ".ssh/id").write_text("private\n")
+    (home / ".pgpass").write_text("secret\n")
+    account = pwd.struct_passwd(("db", "x", 999, 999, "", f"{home}/", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwall", lambda: [account])
+    with ProcessExecutor(hide=True) as executor:
+        capture = run(executor, sh(mark, f"cat '{home}/.pgpass' '{home}/.ssh/id'; ls -A '{home}/.ssh'; echo end"))
+    assert capture.stdout == b"end\n"
 
 
 def test_a_users_secrets_are_hidden_too(place: Path, tmp_path: Path) -> None:

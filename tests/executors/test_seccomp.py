@@ -132,20 +132,30 @@ def test_by_their_arguments(machine: str, name: str, arguments: tuple[int, ...],
     assert verdict(filtered(machine), machine, number(machine, name), *arguments) == expected
 
 
+@pytest.mark.parametrize("request_", [0x5402, 0x5404, 0x540B, 0x540C, 0x540E, 0x5414, 0x402C542B])
+def test_who_has_a_terminal_may_set_it_and_nobody_else(machine: str, request_: int) -> None:
+    """TCSETS, TCSETSF, TCFLSH, TIOCEXCL, TIOCSCTTY, TIOCSWINSZ and TCSETS2."""
+    ioctl = number(machine, "ioctl")
+    assert verdict(seccomp.program(machine, (), ()), machine, ioctl, 0, request_) == errno.EPERM
+    assert verdict(seccomp.program(machine, (), (), terminal=True), machine, ioctl, 0, request_) == 0
+
+
+@pytest.mark.parametrize("request_", [0x5401, 0x5413, 0x541B, 0x5421, 0x5451, 0x802C542A])
+def test_everybody_may_ask_a_terminal(machine: str, request_: int) -> None:
+    """TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX and TCGETS2."""
+    for terminal in (False, True):
+        program = seccomp.program(machine, (), (), terminal=terminal)
+        assert verdict(program, machine, number(machine, "ioctl"), 0, request_) == 0
+
+
 @pytest.mark.parametrize("family", [2, 10])
 def test_who_reads_packets_has_raw_and_echo_sockets_and_no_others(machine: str, family: int) -> None:
     program = seccomp.program(machine, (), (seccomp.AF_PACKET,), raw=True)
     socket = number(machine, "socket")
-    for kind, protocol, expected in (
-        (3, 1, 0),
-        (0x80003, 255, 0),
-        (2, 1, 0),
-        (2, 58, 0),
-        (2, 0, 1),
-        (2, 17, 1),
-        (1, 0, 1),
-    ):
-        assert verdict(program, machine, socket, family, kind, protocol) == expected, (kind, protocol)
+    for kind, protocol in ((3, 1), (0x80003, 255), (2, 1), (2, 58)):
+        assert verdict(program, machine, socket, family, kind, protocol) == 0, (kind, protocol)
+    for kind, protocol in ((2, 0), (2, 17), (1, 0), (1, 1)):
+        assert verdict(program, machine, socket, family, kind, protocol) == errno.EPERM, (kind, protocol)
     assert verdict(program, machine, socket, 17, 3, 0) == 0
 
 
@@ -154,7 +164,6 @@ QUESTIONS = {
     "TCGETS": 0x5401,
     "TIOCGWINSZ": 0x5413,
     "FIONREAD": 0x541B,
-    "TIOCSCTTY": 0x540E,
     "TIOCGPTN": 0x80045430,
     "BLKGETSIZE64": 0x80081272,
     "BLKSSZGET": 0x1268,

@@ -20,6 +20,10 @@ def parameter(more: str) -> str:
     return f"parameters: [{{name: size, {more}}}]"
 
 
+def step(argv: str, needs: str, more: str = "") -> str:
+    return f"steps: [{{id: a, argv: {argv}, needs: {{{needs}}}{more}}}]"
+
+
 def lab(more: str, kind: str = "kernel") -> str:
     return f"labs: [{{id: full, title: T, kind: {kind}, {more}}}]\nfindings: {{disk-full: A disk is full.}}"
 
@@ -53,6 +57,16 @@ TOLD = [
     ("steps: [{id: a, argv: [b], undo: ['']}]", "the command is empty"),
     ("steps: [{id: a, argv: []}]", "`argv` is empty"),
     ("steps: [{id: a, argv: [b], undo: [c]}]", "only a step that changes something can be undone\n    add `effect"),
+    # rights
+    (step("[sudo, lvs]", ""), "1:24: sudo gives no rights inside the sandbox of a step that"),
+    (step("[/usr/bin/pkexec, lvs]", ""), "pkexec gives no rights inside the sandbox"),
+    (step("[ss]", "capabilities: [sys_module]"), "a step that only reads cannot have sys_module\n    it may have "),
+    (step("lvs | wc", "root: true", ", shell: true"), "a step that reads with the right of root cannot be a shell's"),
+    *((step(f"[{argv}]", "root: true"), "the right of root cannot be a shell's or") for argv in (
+        "sh, -c, x", "/bin/bash, x", "python3.11, -c, x", "/usr/bin/perl5.36, x", "sed, -n, 1e id", "busybox, sh",
+        "ip, netns, exec, blue, sh, -c, x", "nsenter, -t, '1', /bin/sh", "/lib64/ld-linux-x86-64.so.2, x", "env, x",
+    )),
+    (step("[dash, -c, x]", "capabilities: [sys_admin]"), "the right of sys_admin cannot be a shell's"),
     # answers
     ("steps: [{id: a, argv: [b], answers: {c: d}}]", "only a step with a terminal can be answered\n    add"),
     ("steps: [{id: a, argv: [b], terminal: true, answers: {'(': d}}]", "not a regular expression: missing )"),
@@ -99,6 +113,11 @@ TAKEN = [
     parameter("type: string, secret: true, required: true"),
     steps("", "after: [a, a]", "when: {step: b, failed: false}"),
     "steps: [{id: a, argv: [b], effect: change, undo: [c]}]",
+    step("[lvs]", "root: true"),
+    step("[python3, -c, x]", ""),
+    step("[sh, -c, x]", "capabilities: [net_raw]"),
+    step("[ip, netns, exec, blue, ss]", "root: true"),
+    step("[sudo, sh, -c, x]", "root: true", ", effect: change"),
     lab("script: ./labs/full.sh, expect: {disk-full: critical}"),
     lab("script: labs/full.sh, expect: {not-permitted: unknown, unreadable: unknown}"),
     lab("script: labs/full.sh, commands: [ip]", "namespace"),

@@ -31,6 +31,8 @@ Runbooks that come with the package need no trust. The decisions are kept in ~/.
 
 #: The name under which the site of a knowledge base is trusted.
 SITE = "site"
+#: Files of a site that are code, by how their names end: modules, templates, notes with more than words.
+EXECUTED = (".py", ".yml", ".yaml", ".html", ".j2", ".jinja", ".md", ".markdown", ".js", ".sh")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -105,20 +107,34 @@ def _asked(runbook: Runbook) -> Runbook:
 
 def _described(runbook: Runbook) -> Iterator[str]:
     """What one would allow, in lines that are safe to show."""
+    from runbook.renderers.plain import needed
+
     yield safe(f"{runbook.name}: {runbook.title} ({runbook.folder})")
     for line in changes(runbook):
         yield safe(f"  since it was trusted, {line}")
     if not runbook.steps:
-        yield safe("  files: " + ", ".join(runbook.files))
+        yield from _site_described(runbook)
         return
     yield "  commands:"
     for step in runbook.steps:
         effect = "  CHANGES THIS HOST" if step.effect is Effect.CHANGE else ""
-        yield safe(f"    {shlex.join(step.argv)}{effect}")
+        needs = "".join(f"  ({words})" for words in needed(step))
+        yield safe(f"    {shlex.join(step.argv)}{needs}{effect}")
+        if step.undo:
+            yield safe(f"      undone by: {shlex.join(step.undo)}")
     code = [name for name in runbook.files if name.endswith(".py")]
     yield safe("  Python that runs with your rights: " + (", ".join(code) or "none"))
-    scripts = sorted({lab.script for lab in runbook.labs})
+    scripts = sorted({os.path.normpath(lab.script) for lab in runbook.labs})
     yield safe("  scripts of labs: " + (", ".join(scripts) or "none"))
+    others = [name for name in runbook.files if name not in {"runbook.yaml", *code, *scripts}]
+    yield safe("  other files, which those could run: " + (", ".join(others) or "none"))
+
+
+def _site_described(site: Runbook) -> Iterator[str]:
+    """What is known to be executed by its name or by its words; and of what else there is, how much."""
+    code = [name for name in site.files if name.endswith(EXECUTED)]
+    yield safe("  executed, or could be: " + ", ".join(code))
+    yield f"  other files, which those could run: {len(site.files) - len(code)}"
 
 
 def _list() -> int:

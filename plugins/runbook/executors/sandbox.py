@@ -16,6 +16,7 @@ import json
 import os
 import select
 import threading
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -50,14 +51,24 @@ _NO_ACCOUNT = (65530, 65530)
 SECRET_PLACES = (
     *("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/ssh/ssh_host_*_key", "/etc/ssl/private"),
     *("/etc/krb5.keytab", "/etc/wireguard", "/etc/NetworkManager/system-connections", "/run/secrets"),
+    "/var/backups/*shadow*",
+)
+#: The same in a home.
+_SECRET_IN_HOME = (
     *(
-        f"{home}/{name}"
-        for home in ("/root", "/home/*")
-        for name in (
-            *(".ssh", ".gnupg", ".aws", ".azure", ".kube", ".netrc", ".pgpass", ".my.cnf", ".git-credentials"),
-            *(".config/gcloud", ".config/gh", ".docker/config.json", ".password-store", ".local/share/keyrings"),
-        )
+        ".ssh",
+        ".gnupg",
+        ".aws",
+        ".azure",
+        ".kube",
+        ".netrc",
+        ".pgpass",
+        ".my.cnf",
+        ".git-credentials",
+        ".npmrc",
+        ".pypirc",
     ),
+    *(".config/gcloud", ".config/gh", ".docker/config.json", ".password-store", ".local/share/keyrings"),
 )
 
 
@@ -98,7 +109,7 @@ class Sandbox:
     def __init__(self, launcher: Launcher, hide: bool = False) -> None:
         self._launcher = launcher
         # By where they really are: a cover over a link would cover nothing but the link.
-        found = {os.path.realpath(path) for place in SECRET_PLACES for path in glob.glob(place)} if hide else set()
+        found = {os.path.realpath(path) for place in _secret_places() for path in glob.glob(place)} if hide else set()
         self._hidden = sorted(found)
         self._lock = threading.Lock()
         self._proven: dict[str, Proof] = {}
@@ -135,10 +146,20 @@ class Sandbox:
             "kept": sorted({CAPABILITIES.index(name) for name in kept}),
             "network": command.needs.network,
             "packets": "net_raw" in kept,
+            "terminal": command.terminal,
             "landlock": _LANDLOCK[chosen],
             "hide": self._hidden,
             "account": _account() if chosen == "inspect" else None,
         }
+
+
+def _secret_places() -> Iterator[str]:
+    """Patterns of what no page shows, those in the homes of this host's accounts among them."""
+    import pwd
+
+    yield from SECRET_PLACES
+    homes = {"/root", "/home/*", *(glob.escape(entry.pw_dir.rstrip("/")) for entry in pwd.getpwall())}
+    yield from (f"{home}/{name}" for home in sorted(homes) for name in _SECRET_IN_HOME)
 
 
 @lru_cache(maxsize=1)
@@ -169,7 +190,10 @@ def prove(launcher: Launcher, wanted: dict[str, Any]) -> Proof:
     finally:
         os.close(writing)
     with open(reading, "rb") as file, closing(process):
-        ready = select.select([file], [], [], PROOF_SECONDS)[0]
+        # Whose number may be one that select(2) cannot name.
+        waiting = select.poll()
+        waiting.register(file, select.POLLIN)
+        ready = waiting.poll(PROOF_SECONDS * 1000)
         said = file.read() if ready else b""
         while ready and not process.gone:
             process.news()

@@ -205,6 +205,12 @@ _SYSLOG_QUESTIONS = (0, 1, 3, 9, 10)
 
 #: Requests to terminals that are refused: keystrokes for whoever reads there (TIOCSTI, TIOCLINUX), console and hang-up.
 _TERMINAL_ORDERS = (0x5412, 0x541C, 0x541D, 0x5423, 0x5437)
+#: Of a terminal's requests those that ask it (settings, its group and session, waiting bytes, size, modem, number), and
+#: those about the descriptor (blocking, closed on exec, signalled), which are of the same kind.
+_TERMINAL_QUESTIONS = (
+    *(0x5401, 0x5405, 0x540F, 0x5411, 0x5413, 0x5415, 0x5429, 0x802C542A, 0x80045430),
+    *(0x541B, 0x5421, 0x5450, 0x5451, 0x5452, 0x5460),
+)
 #: Whole kinds of request (bits 8 to 15): sockets' (changing needs CAP_NET_ADMIN), perf events', namespaces', pidfds'.
 _HARMLESS_KINDS = (0x89, 0x24, 0xB7, 0xFF)
 #: Requests that ask, of kinds that also order (linux/fs.h, hdreg.h, cdrom.h, loop.h, rtc.h, random.h, md_u.h).
@@ -242,10 +248,13 @@ def known(machine: str) -> bool:
     return machine in _ARCHITECTURES
 
 
-def program(machine: str, refused: Collection[str], families: Collection[int], raw: bool = False) -> bytes:
+def program(
+    machine: str, refused: Collection[str], families: Collection[int], raw: bool = False, terminal: bool = False
+) -> bytes:
     """The filter as struct sock_filter[]: `refused` system calls beside those of every filter, `families` allowed.
 
-    AF_NETLINK is always; with `raw`, of AF_INET and AF_INET6 raw and echo sockets are, if they are not as a whole.
+    AF_NETLINK is always; with `raw`, of AF_INET and AF_INET6 raw and echo sockets are, if they are not as a whole. A
+    `terminal` may be set (echo, size, modes) by whoever is given one; it is asked only, else.
     Raises KeyError for an architecture that is not `known`.
     """
     audit, column = _ARCHITECTURES[machine]
@@ -255,7 +264,7 @@ def program(machine: str, refused: Collection[str], families: Collection[int], r
     rules = {name: [_fail(errno.EPERM)] for name in (*_ADMINISTRATION, *refused)}
     # Whose flags are in memory, where a filter cannot look; C libraries then use clone(2).
     rules["clone3"] = [_fail(errno.ENOSYS)]
-    rules |= _by_argument(families, raw)
+    rules |= _by_argument(families, raw, terminal)
     if "open" in rules:
         # Either nothing is opened for reading and writing, or nothing that is can be mapped.
         flags = _TO_WRITE if "mmap" in refused else _TO_WRITE | _O_RDWR
@@ -276,7 +285,7 @@ def _if(number: int, rule: Body) -> Body:
     return [(_EQUAL, 0, len(rule), number), *rule]
 
 
-def _by_argument(families: Collection[int], raw: bool) -> dict[str, Body]:
+def _by_argument(families: Collection[int], raw: bool, terminal: bool) -> dict[str, Body]:
     # Of itself or of its own group, which for every user there is (PRIO_USER, IOPRIO_WHO_USER) is not.
     own = {
         name: [*_unless(0, whose), _fail(errno.EPERM), *_only(1, [0])]
@@ -310,16 +319,20 @@ def _by_argument(families: Collection[int], raw: bool) -> dict[str, Body]:
             *[_argument(2), (_EQUAL, 0, 2, 0), _argument(2, high=True), (_EQUAL, 1, 0, 0), _fail(errno.EPERM)],
             _allow(),
         ],
-        "ioctl": _requests(),
+        "ioctl": _requests(terminal),
     }
 
 
-def _requests() -> Body:
+def _requests(terminal: bool) -> Body:
     """What of ioctl(2) is allowed; each request is a number whose second byte is its kind (linux/ioctl.h)."""
     body = [_argument(1), *_each(_TERMINAL_ORDERS, _fail(errno.EPERM)), *_each(_QUESTIONS, _allow())]
+    if not terminal:
+        # A console is opened by whoever may read everything, and its settings are changed through that.
+        body += _each(_TERMINAL_QUESTIONS, _allow())
     body += [(_AND, 0, 0, 0xFFFF)]
-    # The terminal's own (0x5400 to 0x54BF); above are those of TUN devices.
-    body += [(_AT_LEAST, 0, 2, 0x5400), (_AT_LEAST, 1, 0, 0x54C0), _allow()]
+    if terminal:
+        # The terminal's own (0x5400 to 0x54BF); above are those of TUN devices.
+        body += [(_AT_LEAST, 0, 2, 0x5400), (_AT_LEAST, 1, 0, 0x54C0), _allow()]
     body += _each([_DM_KIND << 8 | number for number in _DM_QUESTIONS], _allow())
     body += [(_AND, 0, 0, 0xFF00), *_each([kind << 8 for kind in _HARMLESS_KINDS], _allow()), _fail(errno.EPERM)]
     return body

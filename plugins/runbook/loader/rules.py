@@ -26,8 +26,43 @@ from runbook.values import (
 #: Programs that run others as somebody else; and programs that run whatever their words say.
 _GIVE_RIGHTS = ("sudo", "doas", "su", "pkexec", "runuser", "setpriv", "capsh")
 _RUN_ANYTHING = (
-    *("sh", "bash", "dash", "ash", "zsh", "ksh", "busybox", "env", "xargs", "nice", "timeout", "stdbuf", "nohup"),
-    *("python3", "python", "perl", "ruby", "lua", "node", "php", "awk", "gawk", "mawk", "find", "ssh", "script"),
+    *(
+        "sh",
+        "bash",
+        "dash",
+        "ash",
+        "zsh",
+        "ksh",
+        "fish",
+        "rbash",
+        "busybox",
+        "toybox",
+        "python",
+        "pypy",
+        "perl",
+        "ruby",
+    ),
+    *("lua", "luajit", "node", "deno", "php", "tclsh", "wish", "expect", "guile", "awk", "gawk", "mawk", "nawk", "sed"),
+    *("ed", "ex", "vi", "vim", "view", "nano", "emacs", "less", "more", "man", "make", "git", "tar", "cpio", "rsync"),
+    *(
+        "zip",
+        "ssh",
+        "scp",
+        "sftp",
+        "socat",
+        "nc",
+        "gdb",
+        "lldb",
+        "strace",
+        "ltrace",
+        "bpftrace",
+        "env",
+        "xargs",
+        "find",
+    ),
+    *("parallel", "watch", "nice", "ionice", "timeout", "stdbuf", "unbuffer", "nohup", "setsid", "setarch", "script"),
+    *("time", "taskset", "chrt", "flock", "chroot", "unshare", "choom", "prlimit", "systemd-run", "start-stop-daemon"),
+    *("run-parts", "dpkg", "apt", "apt-get", "ld-linux-x86-64.so", "ld-linux-aarch64.so"),
 )
 
 
@@ -159,7 +194,7 @@ def _check_rights(step: Node, report: Report) -> None:
         return
     argv, needs = _get(step, "argv"), _get(step, "needs")
     first = _items(argv)[0] if _items(argv) else None
-    program = os.path.basename(_text(first) or "")
+    program = _program(_text(first) or "")
     if first is not None and program in _GIVE_RIGHTS:
         message = f"{program} gives no rights inside the sandbox of a step that only reads"
         report.add(first, message, "delete it, and write `needs: {root: true}`")
@@ -171,9 +206,22 @@ def _check_rights(step: Node, report: Report) -> None:
     pinned = [name for _, name in capabilities if name in PINNED_CAPABILITIES]
     if _is_true(_get(needs, "root")):
         pinned.insert(0, "root")
-    if argv is not None and pinned and (_is_true(_get(step, "shell")) or program in _RUN_ANYTHING):
+    if argv is not None and pinned and (_is_true(_get(step, "shell")) or _runs_anything(argv)):
         message = f"a step that reads with the right of {pinned[0]} cannot be a shell's or an interpreter's"
         report.add(argv, message, "name the one command, word by word")
+
+
+def _program(word: str) -> str:
+    """The program that a word names, without its folder and its version: `python3.11` is python."""
+    return os.path.basename(word).rstrip("0123456789.-")
+
+
+def _runs_anything(argv: Node) -> bool:
+    """Whether these words start a program that does what its words say, also by way of a network namespace."""
+    programs = [_program(_text(word) or "") for word in _items(argv)]
+    # Of these the command itself comes later; wherever it stands, no shell may.
+    later = programs[1:] if programs[:1] in (["ip"], ["nsenter"]) else []
+    return any(program in _RUN_ANYTHING for program in (*programs[:1], *later))
 
 
 def _check_answers(step: Node, declared: dict[str, bool], report: Report) -> None:
