@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = (
     ("model", "errors", "escaping", "sanitiser", "values"),
     ("loader", "resolver", "planner", "helpers", "formats", "redaction", "masking", "executors", "renderers", "labs"),
-    ("pipeline", "catalog", "archive", "trust"),
+    ("pipeline", "catalog", "archive", "trust", "preview"),
     ("cli", "server", "mkdocs_runbook"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -31,6 +31,7 @@ DOORS = {
     ("catalog", "trust"),
     ("trust", "archive"),
     ("cli", "mkdocs_runbook"),
+    ("cli", "server"),
 }
 
 #: The rooms where processes may be started, and what starts them.
@@ -243,7 +244,7 @@ BAD = [
     ("executors/process.py", "from runbook.labs import x", "floor 1"),
     ("catalog.py", "from runbook.archive import x", "floor 2"),
     ("pipeline.py", "import importlib\nimportlib.import_module('runbook.cli')", "floor 2"),
-    ("cli/__init__.py", "from runbook.server import app", "floor 3"),
+    ("server/app.py", "from runbook.cli import main", "floor 3"),
     ("server/app.py", "import mkdocs_runbook", "floor 3"),
     ("server/app.py", "import mkdocs", "only mkdocs_runbook"),
     ("cli/show.py", "from starlette.routing import Route", "only server"),

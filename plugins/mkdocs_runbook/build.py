@@ -9,6 +9,7 @@ import sys
 from mkdocs import exceptions
 from mkdocs.commands.build import build as build_site
 from mkdocs.config import load_config
+from mkdocs.config.defaults import MkDocsConfig
 
 from runbook.catalog import comes_with_package, upwards
 from runbook.errors import ExecutionError, RunbookError, UntrustedError, UsageError
@@ -16,12 +17,13 @@ from runbook.loader.site import CONFIGURATION, read_site
 from runbook.trust import holds
 
 
-def build(start: str, *, execute: str = "", output: str = "") -> str:
-    """Build the site of the folder that has mkdocs.yml, here or above; gives the folder of the site.
+def build(start: str, *, execute: str = "", output: str = "", served: str = "") -> MkDocsConfig:
+    """Build the site of the folder that has mkdocs.yml, here or above; gives its configuration.
 
-    `execute` is one of `loader.note.MODES`, or empty for what mkdocs.yml says. Raises UsageError where there is nothing
-    to build or the configuration is wrong, UntrustedError where nobody allowed what it would execute, and
-    ExecutionError when the site has faults: they are in the log.
+    `execute` is one of `loader.note.MODES`, or empty for what mkdocs.yml says; `served` is the address under which
+    `runbook serve` shows the pages, which then can run their runbooks. Raises UsageError where there is nothing to
+    build or the configuration is wrong, UntrustedError where nobody allowed what it would execute, and ExecutionError
+    when the site has faults: they are in the log.
     """
     # Material for MkDocs says at every start when it will end; README says it once.
     os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")
@@ -31,6 +33,7 @@ def build(start: str, *, execute: str = "", output: str = "") -> str:
     with _Log():
         try:
             options = {"site_dir": os.path.abspath(output)} if output else {}
+            options |= {"site_url": served} if served else {}
             config = load_config(configuration, strict=True, **options)
             plugin = config.plugins.get("runbook")
             if plugin is None:
@@ -39,10 +42,11 @@ def build(start: str, *, execute: str = "", output: str = "") -> str:
                 )
             if execute:
                 plugin.config.execute = execute
+            plugin.served = bool(served)
             config.plugins.on_startup(command="build", dirty=False)
             build_site(config)
             config.plugins.on_shutdown()
-            return config.site_dir
+            return config
         except exceptions.Abort as error:
             raise SiteError("the site has faults, which are told above; it is not complete") from error
         except exceptions.ConfigurationError as error:

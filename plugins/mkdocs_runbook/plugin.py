@@ -33,6 +33,8 @@ from runbook.model import Plan
 LOG = get_plugin_logger("runbook")
 ASSETS = Path(__file__).parent / "assets"
 STYLE, SCRIPT = "assets/runbook.css", "assets/runbook.js"
+#: What runs runbooks from the page, only in a site that `runbook serve` shows; and where its tabs keep their key.
+RUN_SCRIPT, KEY_SCRIPT = "assets/runbook-run.js", "assets/runbook-key.js"
 #: The folder of the pages that are made from runbooks.
 RUNBOOKS = "runbooks"
 #: The line of a note that holds the verdict wall.
@@ -73,6 +75,8 @@ class RunbookPlugin(BasePlugin[RunbookConfig]):
 
     def __init__(self) -> None:
         super().__init__()
+        #: Whether the site is built for `runbook serve`.
+        self.served = False
         self._live: LiveRuns | None = None
         self._blocks = BlockFilter()
         self._ran: dict[str, int] = {}
@@ -88,7 +92,8 @@ class RunbookPlugin(BasePlugin[RunbookConfig]):
             self._live = LiveRuns(cache_folder(), max_age=self.config.max_age, workers=self.config.workers)
         self._drawer = Drawer(Shelf(start, mode, self._live, redact=self.config.redact), StandIns())
         _register(config, {"runbook": self._drawer.draw, "runbook-wall": self._drawer.draw_wall})
-        for assets, asset in ((config.extra_css, STYLE), (config.extra_javascript, SCRIPT)):
+        scripts = [SCRIPT, *([RUN_SCRIPT] if self.served else [])]
+        for assets, asset in ((config.extra_css, STYLE), *((config.extra_javascript, script) for script in scripts)):
             if asset not in map(str, assets):
                 assets.append(asset)
         config.watch += [root for root, origin in roots(start) if origin != BUNDLED and root not in config.watch]
@@ -100,7 +105,7 @@ class RunbookPlugin(BasePlugin[RunbookConfig]):
             # One logger a module of it; a filter of their parent would not see what they log.
             if name.startswith("mkdocs.plugins.markdown_exec"):
                 logging.getLogger(name).addFilter(self._blocks)
-        for asset in (STYLE, SCRIPT):
+        for asset in (STYLE, SCRIPT, *([RUN_SCRIPT, KEY_SCRIPT] if self.served else [])):
             _add(files, File.generated(config, asset, abs_src_path=str(ASSETS / os.path.basename(asset))))
         notes = [file for file in files.documentation_pages() if file.abs_src_path]
         try:

@@ -49,6 +49,10 @@ PINNED_CAPABILITIES = ("net_admin", "sys_admin", "sys_ptrace")
 
 _LINE_ENDS = re.compile("[\t\n\r]")
 
+_DEVICE = re.compile(r"/dev(?:/[^/\x00-\x20]+)+")
+_INTERFACE = re.compile(r"[^/:\x00-\x20\x7f\xa0]+")
+_NAMESPACE = re.compile(r"[^/\x00-\x1f\x7f]+")
+
 _INTEGER = re.compile(r"[-+]?[0-9]{1,100}")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]{1,100}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][-+]?[0-9]{1,3})?")
 _AMOUNT = r"([0-9]{1,20}(?:\.[0-9]{1,15})?)"
@@ -196,6 +200,26 @@ def _url(text: str) -> str:
     return text
 
 
+def _device(text: str) -> str:
+    if not _DEVICE.fullmatch(text) or "." in (parts := text.split("/")) or ".." in parts:
+        raise ValueError("must be a device below /dev, such as /dev/sda1 or /dev/mapper/vg-home")
+    return text
+
+
+def _interface(text: str) -> str:
+    """A network device's name by the kernel's own rule (dev_valid_name: at most 15 bytes, no `/`, `:` or space)."""
+    if not _INTERFACE.fullmatch(text) or text in (".", "..") or len(text.encode("utf-8", "surrogateescape")) > 15:
+        raise ValueError("must be the name of a network device, such as eth0 (at most 15 bytes)")
+    return text
+
+
+def _namespace(text: str) -> str:
+    """The name of a network namespace: of a file in /run/netns (ip-netns(8))."""
+    if not _NAMESPACE.fullmatch(text) or text in (".", "..") or len(text.encode("utf-8", "surrogateescape")) > 255:
+        raise ValueError("must be the name of a network namespace, as `ip netns list` shows it")
+    return text
+
+
 _PARSERS: dict[str, Callable[[str], Value]] = {
     "string": str,
     "integer": _integer,
@@ -207,6 +231,9 @@ _PARSERS: dict[str, Callable[[str], Value]] = {
     "url": _url,
     "duration": duration,
     "size": size,
+    "device": _device,
+    "interface": _interface,
+    "namespace": _namespace,
 }
 
 #: The types that a parameter may have.

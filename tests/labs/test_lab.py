@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from runbook.errors import LabError
+from runbook.executors import folders
 from runbook.executors.executor import Executor
 from runbook.labs import connection, lab
 from runbook.labs.lab import open_lab
@@ -181,7 +182,7 @@ def test_the_folder_of_a_lab_that_was_killed_with_its_launcher_is_swept_by_the_n
         folder.mkdir()
         (folder / "disk0").write_text("x")
     os.utime(left, (0, 0))
-    lab._sweep(str(tmp_path))
+    folders._sweep(str(tmp_path), lab.PREFIX)
     assert (left.exists(), young.exists()) == (False, True)
 
 

@@ -7,11 +7,12 @@ import random
 import re
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runbook.escaping import escape_text
-from runbook.renderers.ansi import html_lines
+from runbook.renderers.ansi import Pieces, html_lines
 
 VECTORS = json.loads((Path(__file__).parent / "ansi_vectors.json").read_text())
 SPAN = re.compile(r'<span class="([a-z0-9 -]+)">|</span>')
@@ -109,3 +110,23 @@ def test_no_control_character_is_left() -> None:
 def test_long_lines_take_linear_time() -> None:
     (line,) = html_lines(b"\x1b[" * 200_000)
     assert line.startswith('<span class="rb-ctl">')
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_piece_by_piece_it_is_the_same_text(vector: dict[str, Any], size: int) -> None:
+    data = bytes.fromhex(vector["bytes"])
+    pieces = Pieces(terminal=False)
+    told = [piece for start in range(0, len(data), size) for piece in pieces.feed(data[start : start + size])]
+    told += pieces.feed(b"", final=True)
+    lines = [unescape(re.sub("<[^>]*>", "", line)) for line in vector["lines"]]
+    assert "".join(text for _, text in told).removesuffix("\n") == "\n".join(lines)
+    classes = {name for line in vector["lines"] for name in re.findall('class="([^"]*)"', line)} - {"rb-ctl"}
+    assert {names for names, text in told if names and text.strip("\n")} == classes
+
+
+def test_a_terminals_output_is_told_as_a_log() -> None:
+    pieces = Pieces(terminal=True)
+    told = [*pieces.feed(b"Password: \x1b[31m"), *pieces.feed(b"no\x1b[0m\r\nab\x08c\rd\x1b[2J", final=True)]
+    assert "".join(text for _, text in told) == "Password: no\nabc\nd"
+    assert ("rb-fg-1", "no") in told

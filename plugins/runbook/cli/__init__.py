@@ -21,6 +21,7 @@ COMMANDS = {
     "lab": "a shell inside a system that was built, or broken, on purpose",
     "record": "save real output as a sample",
     "build": "build the site, where every note shows its runbook",
+    "serve": "serve the site on this host, where a page can run its runbook",
     "check": "lint definitions, helpers, samples and notes",
     "test": "replay every sample, and run every lab, against its expectations",
     "trust": "allow a knowledge base's runbooks to be executed here, as they are now",

@@ -31,5 +31,5 @@ def run(arguments: argparse.Namespace) -> int:
     except ImportError as error:
         cure = "install it: pip install 'runbook-notes[site]'"
         raise UsageError(f"building a site needs {error.name}, which is not installed\n    {cure}") from error
-    print(build(current_folder(), execute=arguments.execute, output=arguments.output))
+    print(build(current_folder(), execute=arguments.execute, output=arguments.output).site_dir)
     return 0

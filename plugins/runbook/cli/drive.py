@@ -33,10 +33,10 @@ def run_all(arguments: argparse.Namespace, launcher: Launcher) -> int:
     if arguments.replay:
         return _finish(arguments, [_replayed(arguments, runbook, given) for runbook in runbooks])
     if arguments.plan:
-        from runbook.cli import plan
+        from runbook import preview
 
         plans = [prepare(runbook, given) for runbook in runbooks]
-        print(plan.document(plans) if arguments.format == "json" else plan.text(plans))
+        print(preview.document(plans) if arguments.format == "json" else preview.text(plans))
         return 0
     make = prepare_for_lab if arguments.lab else prepare
     plans = [make(runbook, given) for runbook in runbooks]

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from runbook.catalog import find
 from runbook.cli.options import current_folder, name_argument
 from runbook.escaping import safe
-from runbook.model import Command, Effect, Runbook, Step
+from runbook.model import Runbook, Step
 from runbook.renderers.json import plain
-from runbook.renderers.plain import needed
+from runbook.renderers.plain import requirements
 from runbook.renderers.text import wrap
 
 EXAMPLES = "examples:\n  runbook show lvm-inspect\n  runbook show lvm-inspect --format json"
@@ -76,11 +76,3 @@ def _step(step: Step) -> Iterator[str]:
     yield f"      {'; '.join(requirements(step))}"
     if step.undo:
         yield f"      undo: {shlex.join(step.undo)}"
-
-
-def requirements(step: Step | Command) -> list[str]:
-    """What the step does and needs, in words."""
-    words = ["CHANGES THIS HOST, asks first" if step.effect is Effect.CHANGE else "reads only"]
-    words += ["interactive"] if step.terminal else []
-    words += [f"after {', '.join(step.after)}"] if step.after else []
-    return [*words, *needed(step), f"at most {step.timeout:g} s"]

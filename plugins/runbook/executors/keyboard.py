@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Protocol
 
@@ -21,6 +21,9 @@ class Keyboard(Protocol):
     def size(self) -> tuple[int, int]: ...
 
     def raw(self) -> AbstractContextManager[None]: ...
+
+    def echoes(self, on: bool) -> None:
+        """Told when the command stops, or starts again, to show what is typed: a secret is asked for."""
 
 
 class TerminalKeyboard:
@@ -49,12 +52,18 @@ class TerminalKeyboard:
         finally:
             termios.tcsetattr(self._terminal, termios.TCSAFLUSH, before)
 
+    def echoes(self, on: bool) -> None:
+        """The person's own terminal shows nothing by itself while it is raw."""
+
 
 class RelayKeyboard:
-    """Keys that were typed elsewhere and arrive by `press`."""
+    """Keys that were typed elsewhere and arrive by `press`; `told` is told what `echoes` is."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[[bool], None] = lambda on: None) -> None:
+        self._told = told
         self._reader, self._writer = os.pipe2(os.O_CLOEXEC)
+        # A command that does not read what is typed must not stop whoever passes it on.
+        os.set_blocking(self._writer, False)
         self._size = SIZE
 
     def fileno(self) -> int:
@@ -67,8 +76,16 @@ class RelayKeyboard:
     def raw(self) -> Iterator[None]:
         yield
 
+    def echoes(self, on: bool) -> None:
+        self._told(on)
+
     def press(self, keys: bytes) -> None:
-        os.write(self._writer, keys)
+        with suppress(BlockingIOError):
+            os.write(self._writer, keys)
 
     def resize(self, columns: int, lines: int) -> None:
         self._size = (columns, lines)
+
+    def close(self) -> None:
+        os.close(self._writer)
+        os.close(self._reader)

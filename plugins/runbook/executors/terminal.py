@@ -50,6 +50,8 @@ class _Terminal:
         os.set_blocking(master, False)
         self.master = master
         self.open = True
+        #: Whether it shows what is typed.
+        self.echoes = True
         self._recent = b""
         self._replies = [reply for _, reply in answers]
         self._prompts = searcher_re([re.compile(pattern.encode(), re.DOTALL) for pattern, _ in answers])
@@ -68,6 +70,14 @@ class _Terminal:
             self._recent = self._recent[self._prompts.end :]
             self.send(self._replies[found].encode() + b"\n")
         return data
+
+    def shows_typing(self) -> bool:
+        """Whether what is typed is shown, by the terminal or, where that leaves every key to it, by the command."""
+        try:
+            modes = termios.tcgetattr(self.master)[3]
+        except termios.error:
+            return self.echoes
+        return bool(modes & termios.ECHO) or not modes & termios.ICANON
 
     def send(self, keys: bytes) -> None:
         with suppress(OSError):
@@ -100,6 +110,7 @@ def _pump(
                 poll.unregister(keyboard)
             if terminal.master in ready:
                 data = terminal.read()
+                _tell_echo(terminal, keyboard)
                 # The person sees all of it, however little is kept.
                 session.keep("stdout", data)
                 if data:
@@ -108,9 +119,17 @@ def _pump(
                     poll.unregister(terminal.master)
             if session.tick_due():
                 _resize(terminal.master, keyboard)
+                _tell_echo(terminal, keyboard)
                 yield Output(session.command.step, "stdout", b"")
         except Interrupted:
             session.interrupt()
+
+
+def _tell_echo(terminal: _Terminal, keyboard: Keyboard | None) -> None:
+    shows = terminal.shows_typing()
+    if keyboard is not None and shows != terminal.echoes:
+        terminal.echoes = shows
+        keyboard.echoes(shows)
 
 
 def _type(keyboard: Keyboard, terminal: _Terminal) -> bool:

@@ -44,7 +44,7 @@ class Agent:
 
     def __init__(self, channel: Channel, confined: bool) -> None:
         self._channel = channel
-        self._keyboard = RelayKeyboard()
+        self._keyboard = RelayKeyboard(lambda on: channel.send({"echo": on}))
         self._executor = ProcessExecutor(self._keyboard, confined=confined)
         self._orders: dict[int, list[str]] = {}
         self._set_by_lab = {name: os.environ[name] for name in LAB_SETS if name in os.environ}

@@ -47,6 +47,9 @@ class LabExecutor:
                 self._hello.put(message)
             elif "arrived" in message:
                 self._window.give_back(message["arrived"])
+            elif "echo" in message:
+                if self._keyboard is not None:
+                    self._keyboard.echoes(bool(message["echo"]))
             elif (listener := self._listeners.get(message.get("id", 0))) is not None:
                 # Never waits for a slow listener, who may be waiting for us: of a command's output no more than
                 # its cap arrives.

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from typing import Protocol
 
 from runbook.errors import LabError, UntrustedError
 from runbook.executors.executor import CAP_BYTES
+from runbook.executors.folders import private_folder
 from runbook.executors.here import find
 from runbook.executors.keyboard import Keyboard
 from runbook.executors.launch import Launcher
@@ -29,8 +27,6 @@ BUILD_SECONDS = 120.0
 LOG_BYTES = 8192
 #: What the folders of labs are called, in the folder for temporary files.
 PREFIX = "runbook-lab-"
-#: A folder younger than this is not swept: its lab may just be about to lock it.
-YOUNG_SECONDS = 60.0
 
 
 class Kind(Protocol):
@@ -62,7 +58,8 @@ def open_lab(
     if missing:
         raise LabError(_told_missing(runbook, scenario, missing))
     with ExitStack() as stack:
-        folder = stack.enter_context(_folder())
+        # Usually the launcher has removed it by the end of a lab, and when we are killed too; this is for both at once.
+        folder = stack.enter_context(private_folder(PREFIX))
         started = time.monotonic()
         note(f"lab {scenario.id}: starting ({scenario.kind})")
         executor = stack.enter_context(_boot(scenario, folder, keyboard, cap))
@@ -124,40 +121,3 @@ def _last(said: bytes) -> str:
     """The end of what a script or a kernel said, indented."""
     lines = said.decode("utf-8", "replace").strip().splitlines()[-15:] or ["(nothing)"]
     return "\n".join(f"    {line}" for line in lines)
-
-
-@contextmanager
-def _folder() -> Iterator[str]:
-    """A private folder, locked for as long as its lab lives; those of labs that were killed are removed first.
-
-    Usually the launcher has removed it by the end of a lab, and when we are killed too; this is for when both were.
-    """
-    _sweep(tempfile.gettempdir())
-    folder = tempfile.mkdtemp(prefix=PREFIX)
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder
-    finally:
-        os.close(lock)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sweep(temporary: str) -> None:
-    for name in os.listdir(temporary):
-        path = os.path.join(temporary, name)
-        if name.startswith(PREFIX):
-            with suppress(OSError):
-                _remove_if_left(path)
-
-
-def _remove_if_left(path: str) -> None:
-    status = os.lstat(path)
-    if status.st_uid != os.getuid() or time.time() - status.st_mtime < YOUNG_SECONDS:
-        return
-    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(path, ignore_errors=True)
-    finally:
-        os.close(lock)

@@ -3,8 +3,8 @@
 To the lab: `{"id": 1, "build": script}`, `{"id": 1, "execute": command}`, `{"id": 1, "interrupt": true}`, `{"id": 1,
 "close": true}`, `{"keys": bytes}`, `{"size": [columns, lines]}`, `{"cap": how much of a stream is kept}`. From the lab:
 `{"hello": host}` once; for a command `{"id": 1, "stream": "stdout", "data": bytes}` and, last, `{"id": 1, "capture":
-…}` or `{"id": 1, "error": "…"}`; for a script `{"id": 1, "built": status, "said": bytes}`; and `{"arrived": how many
-bytes}`. Bytes are in base64.
+…}` or `{"id": 1, "error": "…"}`; for a script `{"id": 1, "built": status, "said": bytes}`; `{"echo":
+whether a terminal shows what is typed}`; and `{"arrived": how many bytes}`. Bytes are in base64.
 """
 
 from __future__ import annotations

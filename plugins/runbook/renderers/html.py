@@ -6,6 +6,7 @@ No script, no style and no attribute comes from a run; addresses become links on
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,12 +45,16 @@ Given = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One run of a card: its tab's label, a sentence on it, and the command with which a reader sees the same."""
+    """One run of a card: its tab's label, a sentence on it, and the command with which a reader sees the same.
+
+    `place` is where a live run was made, as its reader would say it.
+    """
 
     run: Run
     label: str
     title: str = ""
     command: str = ""
+    place: str = "on the host that built this page"
 
 
 def card(
@@ -67,7 +72,9 @@ def card(
     `link` is where the runbook's title leads to, `remark` a sentence on how the runs came, or did not come, to be,
     `given` the values that a reader must give to see the same, `freshness` a sentence on when it was last tried.
     """
-    yield f'<div class="rb" id="{place}" role="group" aria-labelledby="{place}--Title">\n'
+    values = text(json.dumps(dict(given), ensure_ascii=True))
+    yield f'<div class="rb" id="{place}" role="group" aria-labelledby="{place}--Title"'
+    yield f' data-rb-name="{text(runbook.name)}" data-rb-given="{values}">\n'
     title = inline(runbook.title)
     linked = f'<a href="{escape(link)}">{title}</a>' if link else title
     yield f'<p class="rb-title" id="{place}--Title">{linked}</p>\n<p class="rb-summary">{inline(runbook.summary)}</p>\n'
@@ -78,6 +85,11 @@ def card(
     yield f'<p class="rb-try">On your own host:</p>{block("rb-command", text(shlex.join(words)), f"{place}--B")}\n'
     yield f'<p class="rb-remark">{inline(freshness)}</p>\n' if freshness else ""
     yield "</div>"
+
+
+def result(panel: Panel, place: str) -> Iterator[str]:
+    """One run without the card around it; `place` is an id that nothing else on the page has."""
+    yield from _Page(panel, place).pieces()
 
 
 def words(runbook: Runbook, panels: Sequence[Panel]) -> Iterator[str]:
@@ -135,7 +147,8 @@ class _Page:
     def pieces(self) -> Iterator[str]:
         run, panel = self._run, self._panel
         title = f" {inline(panel.title)}" if panel.title else ""
-        yield f'<p class="rb-verdict">{badge(run.verdict)}{title}</p>\n<p class="rb-from">{_origin(run)}</p>\n'
+        yield f'<p class="rb-verdict">{badge(run.verdict)}{title}</p>\n'
+        yield f'<p class="rb-from">{_origin(run, panel.place)}</p>\n'
         yield '<ul class="rb-findings">\n'
         for found, name in zip(run.findings, self._ids, strict=True):
             yield f'<li class="rb-finding rb-{found.verdict}" id="{name}">'
@@ -278,12 +291,12 @@ def _cut(line: bytes) -> bytes:
     return line[:end] + f" … {len(line) - end} more bytes".encode()
 
 
-def _origin(run: Run) -> str:
+def _origin(run: Run, live: str) -> str:
     """Where a run comes from, so that no reader takes a recording for their own host."""
     if run.source.kind == "sample":
         kind, place = "Recorded", recorded(run.source).removeprefix("recorded ")
     elif run.source.kind == "live":
-        kind, place = "Live", f"on the host that built this page, {run.host.name}"
+        kind, place = "Live", f"{live}, {run.host.name}"
     else:
         kind, place = run.source.kind.capitalize(), run.source.name
     words = " · ".join(text(one_line(part)) for part in (place, system(run)) if part)

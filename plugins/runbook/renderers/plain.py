@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 from runbook.escaping import safe
-from runbook.model import Capture, Command, Ending, Evidence, Run, Source, Step, Verdict
+from runbook.model import Capture, Command, Effect, Ending, Evidence, Run, Source, Step, Verdict
 from runbook.sanitiser import PLAIN, Look, Painter, Shown
 
 #: One sign a verdict, so that colour is never the only thing that tells them apart.
@@ -123,6 +123,14 @@ def refusal(capture: Capture) -> str:
     if b"Operation not permitted" in capture.stderr or b"not supported by protocol" in capture.stderr:
         return "That may be the sandbox: what a step needs beyond reading files, its definition declares under `needs`."
     return ""
+
+
+def requirements(step: Step | Command) -> list[str]:
+    """What the step does and needs, in words."""
+    words = ["CHANGES THIS HOST, asks first" if step.effect is Effect.CHANGE else "reads only"]
+    words += ["interactive"] if step.terminal else []
+    words += [f"after {', '.join(step.after)}"] if step.after else []
+    return [*words, *needed(step), f"at most {step.timeout:g} s"]
 
 
 def needed(step: Step | Command) -> list[str]:

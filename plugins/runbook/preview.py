@@ -6,11 +6,11 @@ import json
 import shlex
 from collections.abc import Iterator, Sequence
 
-from runbook.cli.show import requirements
 from runbook.escaping import safe
 from runbook.executors.sandbox import profile
 from runbook.model import Command, Plan
 from runbook.renderers.json import plain
+from runbook.renderers.plain import requirements
 
 
 def text(plans: Sequence[Plan]) -> str:
@@ -19,16 +19,18 @@ def text(plans: Sequence[Plan]) -> str:
 
 def document(plans: Sequence[Plan]) -> str:
     """One JSON document for one plan, a list for several."""
-    documents = [
-        {
-            "schema": "runbook.plan/1",
-            "runbook": {"name": plan.runbook.name, "title": plan.runbook.title, "digest": plan.runbook.digest},
-            "parameters": {name: plain(value) for name, value in shown_parameters(plan).items()},
-            "commands": [_command(plan, command) for command in plan.commands],
-        }
-        for plan in plans
-    ]
+    documents = [as_json(plan) for plan in plans]
     return json.dumps(documents[0] if len(documents) == 1 else documents, indent=2, ensure_ascii=False)
+
+
+def as_json(plan: Plan) -> dict[str, object]:
+    """A plan as `runbook.plan/1`, without any secret."""
+    return {
+        "schema": "runbook.plan/1",
+        "runbook": {"name": plan.runbook.name, "title": plan.runbook.title, "digest": plan.runbook.digest},
+        "parameters": {name: plain(value) for name, value in shown_parameters(plan).items()},
+        "commands": [_command(plan, command) for command in plan.commands],
+    }
 
 
 def shown_parameters(plan: Plan) -> dict[str, object]:

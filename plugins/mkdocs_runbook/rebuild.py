@@ -1,0 +1,111 @@
+"""Builds the site again whenever something that it is made from changes, for as long as somebody shows it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable
+
+from mkdocs.config.defaults import MkDocsConfig
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+from mkdocs_runbook.build import build, find_configuration
+from runbook.catalog import roots
+from runbook.errors import RunbookError
+
+#: How long it must be quiet after a change before it is built, in seconds: editors write a file in several steps.
+QUIET_SECONDS = 0.2
+#: What is no change of content.
+_LOOKED = {"opened", "closed_no_write"}
+
+
+class Rebuilder:
+    """Builds into folders below `folder`, each build in one of its own, and hands it to `show`.
+
+    `failed` is told why a build could not be made; what is shown stays. `served` as in `build`.
+    """
+
+    def __init__(
+        self,
+        start: str,
+        folder: str,
+        *,
+        served: str,
+        execute: str,
+        show: Callable[[str], None],
+        failed: Callable[[RunbookError], None],
+    ) -> None:
+        self._start = start
+        self._folder = folder
+        self._served = served
+        self._execute = execute
+        self._show = show
+        self._failed = failed
+        self._number = 0
+        self._changed = threading.Event()
+        self._stopped = False
+        self._observer = Observer()
+        self._watched: set[tuple[str, bool]] = set()
+        self._live: list[Callable[[], None]] = []
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def build(self) -> None:
+        """Build once and show it. Raises as `build` does."""
+        self._number += 1
+        output = os.path.join(self._folder, str(self._number))
+        config = build(self._start, execute=self._execute, output=output, served=self._served)
+        self._show(config.site_dir)
+        # Who has just been sent a page of the one before may still ask for its pictures.
+        shutil.rmtree(os.path.join(self._folder, str(self._number - 2)), ignore_errors=True)
+        self._watch(config)
+
+    def begin(self) -> None:
+        """Watch, and build again after each change, until `stop`."""
+        self._observer.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._changed.set()
+        self._observer.stop()
+
+    def _work(self) -> None:
+        while True:
+            self._changed.wait()
+            while self._changed.is_set() and not self._stopped:
+                self._changed.clear()
+                time.sleep(QUIET_SECONDS)
+            if self._stopped:
+                return
+            try:
+                self.build()
+            except RunbookError as error:
+                self._failed(error)
+
+    def _watch(self, config: MkDocsConfig) -> None:
+        configuration = find_configuration(self._start)
+        wanted = {(os.path.dirname(configuration), False), (config.docs_dir, True)}
+        wanted |= {(path, True) for path in (*config.watch, *config.theme.dirs[:1]) if os.path.isdir(path)}
+        wanted |= {(root, True) for root, _ in roots(self._start)}
+        for path, below in sorted(wanted - self._watched):
+            self._observer.schedule(_Handler(self._changed, path, below, configuration), path, recursive=below)
+        self._watched |= wanted
+
+
+class _Handler(FileSystemEventHandler):
+    """Says that something changed; of the folder around a configuration, the configuration and modules beside it."""
+
+    def __init__(self, changed: threading.Event, path: str, below: bool, configuration: str) -> None:
+        self._changed = changed
+        self._below = below
+        self._configuration = configuration
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        names = [os.fsdecode(name) for name in (event.src_path, event.dest_path) if name]
+        beside = any(name == self._configuration or name.endswith(".py") for name in names)
+        hidden = all(os.path.basename(name).startswith(".") or "__pycache__" in name for name in names)
+        if event.event_type not in _LOOKED and not hidden and not event.is_directory and (self._below or beside):
+            self._changed.set()

@@ -1,0 +1,1 @@
+"""The server on loopback: the site, and runs of its runbooks as they happen. Needs the extra `serve`."""
