@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from websockets.sync.client import ClientConnection, connect
 
 from tests.base import COMMAND, Base
+
+T = TypeVar("T")
 
 #: How long anything may take that takes a moment, in seconds.
 PATIENCE = 20.0
 
 CONFIGURATION = """\
 site_name: Test
-theme: {name: material, font: false, features: [navigation.instant]}
+theme: {name: material, font: false, palette: {scheme: default}, features: [navigation.instant]}
 plugins: [search, runbook: {execute: recorded}]
 markdown_extensions: [pymdownx.superfences]
 """
@@ -140,6 +144,12 @@ def _address(process: subprocess.Popen[str], log: Path) -> str:
         assert process.poll() is None, log.read_text()
         time.sleep(0.05)
     raise AssertionError(f"it does not say where it serves: {log.read_text()}")
+
+
+def finished(work: Coroutine[Any, Any, T]) -> T:
+    """What this gives, from an event loop of its own: the browser's tests have one in this thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 def until(holds: Any, seconds: float = PATIENCE) -> Any:

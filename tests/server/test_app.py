@@ -144,10 +144,13 @@ def test_a_plan_has_every_word_and_right(served: Served, base: Base) -> None:
 
 
 def test_values_that_cannot_be_are_told_each_at_its_place(served: Served) -> None:
-    status, said = refused(served, "plan", {"name": "say", "values": {"word": "A", "limit": "x"}})
-    assert (status, set(said["fields"])) == (422, {"word", "limit"})
+    said = served.told("plan", {"name": "say", "values": {"word": "A", "limit": "x"}})
+    assert set(said) == {"fields"}
+    assert set(said["fields"]) == {"word", "limit"}
     assert said["fields"]["limit"] == "must be a whole number such as 10"
-    assert refused(served, "plan", {"name": "say", "values": {}})[1]["fields"] == {"word": "must be given"}
+    assert served.told("plan", {"name": "say", "values": {}}) == {"fields": {"word": "must be given"}}
+    wanted = {"name": "say", "values": {"word": "A"}, "digest": "0" * 64}
+    assert refused(served, "runs", wanted)[0] == 422
 
 
 BAD = [

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
 import pytest
 
 from runbook.server.guard import BODY_BYTES, HEADERS, POLICY, Guard, Message, Receive, Scope, Send
+from tests.server.serving import finished
 
 PORT, TOKEN = 8400, "t" * 43
 HOST = f"127.0.0.1:{PORT}"
@@ -52,7 +52,7 @@ def ask(
 
     raw = [(name.encode(), value.encode("latin-1")) for name, value in headers]
     scope = {"type": type, "path": path, "method": method, "headers": raw, **more}
-    asyncio.run(Guard(app("api"), app("site"), PORT, TOKEN)(scope, receive, send))
+    finished(Guard(app("api"), app("site"), PORT, TOKEN)(scope, receive, send))
     return sent
 
 

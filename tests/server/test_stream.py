@@ -10,6 +10,7 @@ from typing import Any
 
 from runbook.server import stream
 from runbook.server.stream import Log
+from tests.server.serving import finished
 
 
 def output(log: Log, at: int, text: str) -> None:
@@ -50,7 +51,7 @@ def test_a_hundred_readers_get_every_frame_in_order() -> None:
         writer.join()
         return found
 
-    for got in asyncio.run(main()):
+    for got in finished(main()):
         assert [frame["n"] for frame in got] == list(range(1, 5052))
         text = "".join(frame["pieces"][0][1] for frame in got if frame["type"] == "output")
         assert text == "".join(f"{number}\n" for number in range(5000))
@@ -62,7 +63,7 @@ def test_who_falls_behind_misses_output_and_sees_it_but_no_event() -> None:
         write(log, 5000)
         return await followed(log), log
 
-    got, log = asyncio.run(main())
+    got, log = finished(main())
     assert [frame["step"] for frame in got if frame["type"] == "started"] == [str(n) for n in range(0, 5000, 100)]
     outputs = [frame for frame in got if frame["type"] == "output"]
     assert 10 < len(outputs) < 200
@@ -88,7 +89,7 @@ def test_a_reader_goes_on_where_it_was() -> None:
         for after in (0, 1, 25, 51, 52, 1000):
             assert await followed(log, after=after) == whole[after:]
 
-    asyncio.run(main())
+    finished(main())
 
 
 def test_one_that_waits_hears_of_the_next_frame_at_once_and_of_none_in_time() -> None:
@@ -103,7 +104,7 @@ def test_one_that_waits_hears_of_the_next_frame_at_once_and_of_none_in_time() ->
         assert len(read(await log.follow(1, 5.0))) == 1
         assert await log.follow(2, 5.0) is None
 
-    asyncio.run(main())
+    finished(main())
 
 
 def test_a_batch_is_bounded() -> None:

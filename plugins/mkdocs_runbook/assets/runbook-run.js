@@ -39,7 +39,7 @@
   class Refused extends Error {
     constructor(status, said) {
       super(said.problem || `the server answered ${status}`);
-      Object.assign(this, { status, cure: said.cure || "", fields: said.fields || {} });
+      Object.assign(this, { status, cure: said.cure || "" });
     }
   }
 
@@ -340,8 +340,10 @@
       const tags = card.querySelector(".rb-tags");
       if (tags) tags.after(this.element);
       else card.prepend(this.element);
+      this.left = new Set();
       card.rbPanel = this;
       this.offer();
+      this.join();
     }
 
     /* Which buttons there are, by what is known of the server. */
@@ -359,21 +361,32 @@
         const time = new Date(run.started * 1000).toLocaleTimeString();
         this.bar.append(button(`${SIGNS[run.state] || ""} ${run.lab || "run"} ${time}`, () => this.follow(run.id),
           { className: `rb-button rb-quietly rb-${run.state}` }));
-        if (run.state === "running" && !this.stream && !this.asking) this.follow(run.id);
       }
     }
 
-    close() {
+    /* What another tab has begun is shown here too, unless this one shows something else, or has closed it. */
+    join() {
+      if (this.stream || this.asking || !state || !state.runs) return;
+      const run = state.runs.find((run) => run.name === this.name && run.state === "running" && !this.left.has(run.id));
+      if (run) this.follow(run.id);
+    }
+
+    reset() {
       if (this.stream) this.stream.leave();
       this.stream = null;
       this.asking = false;
       clear(this.body);
+    }
+
+    close() {
+      if (this.stream) this.left.add(this.stream.id);
+      this.reset();
       this.offer();
     }
 
     follow(id) {
       if (this.stream && this.stream.id === id) return;
-      this.close();
+      this.reset();
       this.stream = new Stream(this, id);
       clear(this.body, this.stream.element);
       this.offer();
@@ -381,7 +394,7 @@
 
     /* First what would happen, and what it needs to know. */
     async plan() {
-      this.close();
+      this.reset();
       this.asking = true;
       this.offer();
       clear(this.body, el("p", { className: "rb-status", role: "status" }, "Asking what it would do…"));
@@ -474,7 +487,7 @@
       const number = ++this.asked;
       try {
         const plan = await (await ask("plan", this.wanted())).json();
-        if (number === this.asked) this.show(plan);
+        if (number === this.asked) plan.digest ? this.show(plan) : this.refuse(plan);
       } catch (error) {
         if (number === this.asked) this.refuse(error);
       }
@@ -500,7 +513,7 @@
 
     refuse(error) {
       this.mark(error.fields || {});
-      clear(this.shown, ...(Object.keys(error.fields || {}).length ? [] : [problem(error)]));
+      clear(this.shown, ...(error.fields && Object.keys(error.fields).length ? [] : [problem(error)]));
     }
 
     async start() {
@@ -561,7 +574,10 @@
       state = told;
       notice(told.problem ? `The site could not be built: ${told.problem}` : "");
       enhance();
-      for (const card of cards()) card.rbPanel.offer();
+      for (const { rbPanel } of cards()) {
+        rbPanel.offer();
+        rbPanel.join();
+      }
       if (built) renew();
     }, (code) => {
       if (code === 1000) return;

@@ -23,7 +23,7 @@
     element.classList.add("rb-lit");
     if (element.classList.contains("rb-line")) {
       const finding = element.getAttribute("href");
-      for (const line of element.closest(".rb-panel").querySelectorAll(".rb-line")) {
+      for (const line of element.closest(".rb-panel, .rb-result").querySelectorAll(".rb-line")) {
         if (line.getAttribute("href") === finding) line.classList.add("rb-lit");
       }
     }

@@ -112,7 +112,7 @@ class Api:
     async def plan(self, request: Request) -> Response:
         """`{name, values, lab}` to the plan as `runbook.plan/1`, with what each step does in words, and its digest.
 
-        422 with `{problem, cure, fields}` where a value cannot be.
+        Where a value cannot be, to `{fields}`: what is wrong with each.
         """
         wanted = _wanted(await _json(request))
         return await run_in_threadpool(self._planned, *wanted)
@@ -121,7 +121,8 @@ class Api:
         runbook = find(name, self._start).load()
         fields = dict(_wrong(runbook, values))
         if fields:
-            return JSONResponse({"problem": "some values cannot be used", "cure": "", "fields": fields}, 422)
+            # Nothing is wrong with the question: a person is still typing.
+            return JSONResponse({"fields": fields})
         plan, scenario = _prepared(runbook, values, lab)
         words = [{"command": _shown(command.argv), "does": requirements(command)} for command in plan.commands]
         return JSONResponse({**as_json(plan), "shown": words, "digest": digest(plan, scenario)})
