@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
 
 from runbook.escaping import safe
 from runbook.model import Capture, Ending, Evidence, Host, Source
-from runbook.renderers.plain import SHOWN_CHARACTERS, SHOWN_LINES, Line, duration, one_line, provenance, quote, refusal
+from runbook.renderers.plain import (
+    SHOWN_CHARACTERS,
+    SHOWN_LINES,
+    Line,
+    Lines,
+    duration,
+    one_line,
+    provenance,
+    quote,
+    refusal,
+)
 from runbook.sanitiser import PLAIN
 from tests.renderers.making import CAPTURE, HOST, LINE_2, a_run
 
@@ -145,3 +156,15 @@ def test_what_the_sandbox_refused_is_told_from_what_is_wrong_with_the_host(stder
     assert bool(refusal(failed)) is bool(says)
     # Unconfined, or with success, it is the host's own word.
     assert refusal(replace(failed, sandbox="")) == refusal(replace(failed, exit_code=0)) == ""
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\n", b"a", b"a\n", b"a\n\n", b"\n\nb", b"a\nb\nc\n", b"x" * 9000 + b"\ny\n" * 5000]
+)
+def test_a_line_is_found_wherever_it_is(data: bytes) -> None:
+    expected = data.removesuffix(b"\n").split(b"\n") if data else []
+    lines = Lines(data)
+    assert len(lines) == len(expected)
+    numbers = list(range(1, len(expected) + 1))
+    random.Random(1).shuffle(numbers)
+    assert [lines[number] for number in numbers] == [expected[number - 1] for number in numbers]

@@ -8,6 +8,7 @@ import json
 import re
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -161,3 +162,39 @@ def until(holds: Any, seconds: float = PATIENCE) -> Any:
             return found
         time.sleep(0.02)
     raise AssertionError("not in time")
+
+
+def memory(served: Served) -> int:
+    """The most memory that the server itself ever had, in bytes."""
+    status = Path(f"/proc/{served.process.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024  # type: ignore[index]
+
+
+def readers(served: Served, id: str, *, quick: int, stalled: int) -> list[str]:
+    """The output that so many readers of a run got; those that stall read nothing until it has ended."""
+    ended = threading.Event()
+
+    def read(waits: bool) -> str:
+        with served.line(f"runs/{id}", max_queue=1) as line:
+            if waits:
+                assert ended.wait(PATIENCE * 3)
+            frames = [frame for frame in map(json.loads, line) if frame["type"] != "tick"]
+        ended.set()
+        numbers = [frame["n"] for frame in frames]
+        assert numbers == sorted(set(numbers))
+        return "".join(text for frame in frames if frame["type"] == "output" for _, text in frame["pieces"])
+
+    with ThreadPoolExecutor(quick + stalled) as pool:
+        return list(pool.map(read, [False] * quick + [True] * stalled))
+
+
+def skimmed(served: Served, id: str) -> tuple[int, int]:
+    """How many characters of its output a reader got who pauses after each frame, and how many there were."""
+    got = said = 0
+    with served.line(f"runs/{id}", max_queue=1) as line:
+        for frame in map(json.loads, line):
+            if frame["type"] == "output":
+                count = sum(len(text) for _, text in frame["pieces"])
+                got, said = got + count, frame["at"] + count
+                time.sleep(0.5)
+    return got, said

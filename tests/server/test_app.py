@@ -23,7 +23,7 @@ from websockets.sync.client import ClientConnection
 from runbook.server.app import Api, State
 from runbook.server.runs import AT_ONCE, Runs
 from tests.base import COMMAND, Base
-from tests.server.serving import PATIENCE, Served, serving, site, until
+from tests.server.serving import PATIENCE, Served, memory, readers, serving, site, skimmed, until
 
 HELPER = """
 from runbook.model import Finding, Verdict
@@ -46,6 +46,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
     )
     made.runbook("slow", [{"argv": ["sh", "-c", "echo begun; sleep 300 & sleep 300"]}])
     made.runbook("much", [{"argv": ["seq", "200000"]}])
+    made.runbook("flood", [{"argv": ["sh", "-c", "yes | head -c 134217728"]}])
     made.runbook("touch", [{"argv": ["touch", str(made.path / "touched")], "effect": "change", "undo": ["rm", "x"]}])
     prompt = "read -p 'Name: ' name; stty -echo; read -p 'Code: ' code; stty echo; echo; echo \"got $name ${#code}\""
     ask = {"argv": ["bash", "-c", prompt], "terminal": True}
@@ -486,3 +487,23 @@ def test_it_needs_what_the_extra_brings(base: Base, tmp_path: Path) -> None:
     assert done.returncode == 64
     assert "pip install 'runbook-notes[serve]'" in done.stderr
     assert COMMAND
+
+
+def test_many_read_one_run_and_each_gets_all_of_it(base: Base) -> None:
+    """Shortened; benchmarks/serve.py has a hundred."""
+    with serving(base) as server:
+        copies = readers(server, server.begin("much"), quick=16, stalled=4)
+        assert memory(server) < 100 * 1024 * 1024
+    assert {len(text) for text in copies} == {len("".join(f"{number}\n" for number in range(1, 200_001)))}
+    assert len(set(copies)) == 1
+
+
+def test_a_slow_reader_costs_no_memory(base: Base) -> None:
+    """Shortened; benchmarks/serve.py lets a gibibyte pass."""
+    with serving(base) as server:
+        id = server.begin("flood")
+        got, said = skimmed(server, id)
+        assert memory(server) < 150 * 1024 * 1024
+        dropped = server.told(f"runs/{id}")["captures"][0]["dropped"]
+    assert said + dropped == 128 * 1024 * 1024
+    assert got < said

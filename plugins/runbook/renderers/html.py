@@ -18,6 +18,7 @@ from runbook.renderers.json import timestamp
 from runbook.renderers.markup import badge, block, fact_words, facts, inline, sign, slug, text, unique
 from runbook.renderers.plain import (
     URL,
+    Lines,
     advice_parts,
     duration,
     ended,
@@ -241,11 +242,11 @@ class _Page:
         yield "</details>\n"
 
     def _output(self, step: str, stream: str, data: bytes) -> Iterator[str]:
-        lines = data.removesuffix(b"\n").split(b"\n")
+        lines = Lines(data)
         marks = self._marks(step, stream, len(lines))
         shown = _shown(len(lines), marks)
         before = 0
-        pieces = html_lines(b"".join(_cut(lines[number - 1]) + b"\n" for number in shown))
+        pieces = html_lines(b"".join(_cut(lines[number]) + b"\n" for number in shown))
         for number, html in zip(shown, pieces, strict=True):
             if number > before + 1:
                 yield f'<span class="rb-gap">… {number - before - 1} lines left out</span>\n'

@@ -17,6 +17,8 @@ SIGNS = {Verdict.OK: "✓", Verdict.UNKNOWN: "?", Verdict.WARNING: "!", Verdict.
 #: More evidence lines than this are folded, and a longer line is cut: some tools print all they know on one.
 SHOWN_LINES = 6
 SHOWN_CHARACTERS = 400
+#: How much is passed over at once on the way to a line, in bytes.
+SKIPPED_BYTES = 4096
 #: A code span that no other back-tick touches; only such a one is surely read as one.
 CODE = re.compile(r"(?<!`)(`[^`]+`)(?!`)")
 #: An address that may become a link: the characters of RFC 3986, section 2, and no others.
@@ -26,6 +28,32 @@ URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")
 def one_line(text: str) -> str:
     """Safe text with every line break and tab a space, so that it cannot pass for a line of ours."""
     return " ".join(safe(text).split())
+
+
+class Lines:
+    """The lines of output, numbered from 1; there can be millions, so none is cut out before it is asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._end = len(data) - data.endswith(b"\n")
+        self._count = data.count(b"\n", 0, self._end) + 1 if data else 0
+        #: A line and where it begins: the next one that is asked for mostly comes after it.
+        self._known = (1, 0)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, number: int) -> bytes:
+        """Line `number`, which must be there."""
+        known, start = self._known if self._known[0] <= number else (1, 0)
+        missing = number - known
+        while missing > (few := self._data.count(b"\n", start, start + SKIPPED_BYTES)):
+            missing, start = missing - few, start + SKIPPED_BYTES
+        for _ in range(missing):
+            start = self._data.index(b"\n", start) + 1
+        self._known = (number, start)
+        end = self._data.find(b"\n", start, self._end)
+        return self._data[start : end if end >= 0 else self._end]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +114,12 @@ class Quote:
 def quote(run: Run, evidence: Evidence) -> Quote:
     """The lines that this evidence points to, as far as they exist, safe to print; folded when they are many."""
     capture = next((capture for capture in run.captures if capture.step == evidence.step), None)
-    text = _lines(capture, evidence.stream) if capture else []
-    wanted = range(max(evidence.first_line, 1), min(evidence.last_line, len(text)) + 1)
-    shown = tuple((number, Line.of(text[number - 1])) for number in wanted[:SHOWN_LINES])
+    data = b"" if capture is None else capture.stderr if evidence.stream == "stderr" else capture.stdout
+    lines = Lines(data)
+    wanted = range(max(evidence.first_line, 1), min(evidence.last_line, len(lines)) + 1)
+    shown = tuple((number, Line.of(lines[number])) for number in wanted[:SHOWN_LINES])
     stream = "" if evidence.stream == "stdout" else f" {evidence.stream}"
     return Quote(one_line(f"{evidence.step}{stream}"), shown, len(wanted) - len(shown))
-
-
-def _lines(capture: Capture, stream: str) -> list[bytes]:
-    data = capture.stderr if stream == "stderr" else capture.stdout
-    return data.removesuffix(b"\n").split(b"\n") if data else []
 
 
 def ended(capture: Capture) -> str:
