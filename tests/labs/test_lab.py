@@ -15,7 +15,8 @@ import pytest
 
 from runbook.errors import LabError
 from runbook.executors import folders
-from runbook.executors.executor import Executor
+from runbook.executors.executor import Executor, finish
+from runbook.executors.keyboard import RelayKeyboard
 from runbook.labs import connection, lab
 from runbook.labs.lab import open_lab
 from runbook.model import Capture, Command, Effect, Ending
@@ -205,3 +206,25 @@ def test_of_what_a_script_says_without_end_the_last_is_told(base: Base) -> None:
     script = "yes | head -c 200000000; echo the end; exit 4\n"
     with pytest.raises(LabError, match=said), opened(base, script, "namespace"):
         pass
+
+
+def test_that_a_secret_is_asked_for_in_a_lab_is_told_outside(base: Base) -> None:
+    told: list[bool] = []
+    keyboard = RelayKeyboard(told.append)
+    folder = base.runbook("inside", [{"argv": ["true"]}])
+    base.lab("inside", "", "namespace")
+    runbook = load(str(folder))
+    script = "stty -echo; printf 'Code: '; read code; stty echo; echo ${#code}"
+    command = Command("a", "", ("sh", "-c", script), ENVIRONMENT, Effect.CHANGE, terminal=True)
+    with open_lab(runbook, runbook.labs[0], keyboard=keyboard) as executor:
+        steps = executor.execute(command)
+        said = b""
+        while b"Code: " not in said:
+            said += next(steps).data
+        while told != [False]:
+            next(steps)
+        keyboard.press(b"hunter2\n")
+        capture = finish(steps)
+    assert told == [False, True]
+    assert capture.stdout.endswith(b"7\r\n")
+    assert b"hunter2" not in capture.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import random
@@ -11,7 +12,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,15 @@ def test_what_makes_no_sense_is_refused_in_words(served: Served, path: str, body
     assert found == status
     assert json.loads(said)["problem"]
     assert b"Traceback" not in said
+
+
+def test_a_body_that_does_not_say_how_long_it_is_ends_where_it_may(served: Served) -> None:
+    pieces = (b"x" * 1000 for _ in range(70))
+    with closing(http.client.HTTPConnection("127.0.0.1", served.port, timeout=PATIENCE)) as connection:
+        headers = {"Authorization": f"Bearer {served.token}", "Content-Type": "application/json"}
+        connection.request("POST", "/_runbook/plan", pieces, headers, encode_chunked=True)
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())["problem"]) == (413, "the body is too long")
 
 
 def test_only_the_plan_that_was_shown_is_run(served: Served, base: Base) -> None:
@@ -506,3 +516,15 @@ def test_a_slow_reader_costs_no_memory(base: Base) -> None:
         assert memory(server) < 150 * 1024 * 1024
         dropped = server.told(f"runs/{id}")["captures"][0]["dropped"]
     assert said + dropped == 128 * 1024 * 1024
+
+
+def test_the_browser_gets_the_key_by_a_file_that_nobody_else_can_read(base: Base, tmp_path: Path) -> None:
+    browser, seen = tmp_path / "browser", tmp_path / "seen"
+    browser.write_text('#!/bin/sh\nfile=${1#file://}\n{ echo "$1"; stat -c %a "$file"; cat "$file"; } > "$SEEN"\n')
+    browser.chmod(0o755)
+    with serving(base, "--open", BROWSER=f"{browser} %s", SEEN=str(seen)) as server:
+        until(lambda: seen.exists() and server.token in seen.read_text())
+        address, mode, page = seen.read_text().splitlines()
+        assert server.token not in address
+        assert mode == "600"
+        assert f'url={server.url}"' in page

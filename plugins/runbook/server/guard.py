@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from hmac import compare_digest
 from typing import Any, NamedTuple
 
+from starlette.exceptions import HTTPException
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -67,8 +69,8 @@ class Guard:
             app, receive = self._api if _is_api(scope) else self._site, _limited(receive)
             try:
                 await app(scope, receive, _with_headers(send, _is_api(scope)))
-            except _TooLong:
-                await _refuse(scope, send, Refusal(413, "the body is too long"))
+            except _TooLong as error:
+                await _refuse(scope, send, Refusal(error.status_code, error.detail))
         else:
             await _refuse(scope, send, refusal)
 
@@ -135,8 +137,11 @@ def _token(scope: Scope, values: _Headers) -> str:
     return token if scheme == "Bearer" else ""
 
 
-class _TooLong(Exception):
-    pass
+class _TooLong(HTTPException):
+    """An application that answers such exceptions itself does so; for any other the guard does."""
+
+    def __init__(self) -> None:
+        super().__init__(413, "the body is too long")
 
 
 def _limited(receive: Receive) -> Receive:
