@@ -1,4 +1,4 @@
-"""What makes no sense is refused, whatever it is: the server goes on, begins nothing, and tells nothing of its inside."""
+"""What makes no sense is refused: the server goes on, begins nothing, and tells nothing of its inside."""
 
 from __future__ import annotations
 
