@@ -67,6 +67,7 @@ class LiveRuns:
         self._max_age = max_age
         self._workers = workers
         self._held: dict[str, Recording] = {}
+        self._brake = Brake()
         self._circumstances = _circumstances()
 
     def find(self, plan: Plan) -> Recording | None:
@@ -90,7 +91,7 @@ class LiveRuns:
         if not missing:
             return outcomes
         self._tidy()
-        brake = Brake()
+        brake = self._brake = Brake()
         with ThreadPoolExecutor(min(self._workers, len(missing))) as pool:
             started = [pool.submit(self._run, path, plan, brake) for path, plan in missing.items()]
             try:
@@ -98,6 +99,10 @@ class LiveRuns:
             except BaseException:
                 brake.stop()
                 raise
+
+    def stop(self) -> None:
+        """End what `perform` runs; from another thread."""
+        self._brake.stop()
 
     def _run(self, path: str, plan: Plan, brake: Brake) -> Outcome:
         started, clock = time.time(), time.monotonic()

@@ -117,6 +117,11 @@ class RunbookPlugin(BasePlugin[RunbookConfig]):
             raise PluginError(str(error)) from error
         return files
 
+    def stop(self) -> None:
+        """End the runs that a build has under way; from another thread."""
+        if self._live is not None:
+            self._live.stop()
+
     def _perform(self, wanted: list[Fence], everything: bool) -> None:
         """Run what the notes want on this host, and say so; `everything` when the wall is shown."""
         if self._live is None:

@@ -13,11 +13,14 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from mkdocs_runbook.build import build, find_configuration
+from mkdocs_runbook.plugin import RunbookPlugin
 from runbook.catalog import roots
 from runbook.errors import RunbookError
 
 #: How long it must be quiet after a change before it is built, in seconds: editors write a file in several steps.
 QUIET_SECONDS = 0.2
+#: How long a build may take to end, in seconds.
+STOP_SECONDS = 10.0
 #: What is no change of content.
 _LOOKED = {"opened", "closed_no_write"}
 
@@ -45,11 +48,13 @@ class Rebuilder:
         self._show = show
         self._failed = failed
         self._number = 0
+        #: The folders of the build that is shown, and of the one before.
+        self._shown: list[str] = []
+        self._plugin: RunbookPlugin | None = None
         self._changed = threading.Event()
         self._stopped = False
         self._observer = Observer()
         self._watched: set[tuple[str, bool]] = set()
-        self._live: list[Callable[[], None]] = []
         self._thread = threading.Thread(target=self._work, daemon=True)
 
     def build(self) -> None:
@@ -59,7 +64,14 @@ class Rebuilder:
         config = build(self._start, execute=self._execute, output=output, served=self._served)
         self._show(config.site_dir)
         # Who has just been sent a page of the one before may still ask for its pictures.
-        shutil.rmtree(os.path.join(self._folder, str(self._number - 2)), ignore_errors=True)
+        self._shown = [*self._shown[-1:], output]
+        for name in os.listdir(self._folder):
+            path = os.path.join(self._folder, name)
+            if os.path.isdir(path) and path not in self._shown:
+                shutil.rmtree(path, ignore_errors=True)
+        plugin = config.plugins["runbook"]
+        assert isinstance(plugin, RunbookPlugin)
+        self._plugin = plugin
         self._watch(config)
 
     def begin(self) -> None:
@@ -68,9 +80,13 @@ class Rebuilder:
         self._thread.start()
 
     def stop(self) -> None:
+        """End watching, and what a build runs; returns when it has ended, or does not in time."""
         self._stopped = True
         self._changed.set()
         self._observer.stop()
+        if self._plugin is not None:
+            self._plugin.stop()
+        self._thread.join(STOP_SECONDS)
 
     def _work(self) -> None:
         while True:

@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import socket
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -528,3 +529,31 @@ def test_the_browser_gets_the_key_by_a_file_that_nobody_else_can_read(base: Base
         assert server.token not in address
         assert mode == "600"
         assert f'url={server.url}"' in page
+
+
+def test_it_ends_in_the_middle_of_a_build_too(tmp_path: Path) -> None:
+    """Of the first, and of one after a change; a page wants a runbook that runs for long."""
+    base = Base(tmp_path / "base")
+    base.path.mkdir()
+    base.runbook("long", [{"argv": ["sleep", "300"], "timeout": "10m"}])
+    site(base, index="# Note\n")
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    note = base.path / "docs/index.md"
+    with serving(base, "--execute", "live", TMPDIR=str(temporary)) as server:
+        note.write_text("# Note\n\n```runbook\nname: long\n```\n")
+        until(lambda: sleeping(server.process.pid))
+        below = descendants(server.process.pid)
+        assert server.stop() == 0
+        until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in below), 3.0)
+    assert list(temporary.iterdir()) == []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        environment = base.environment(TMPDIR=str(temporary))
+        words = [*COMMAND, "serve", "--execute", "live"]
+        process = subprocess.Popen(words, cwd=base.path, env=environment, stderr=subprocess.DEVNULL)
+        until(lambda pid=process.pid: sleeping(pid))
+        below = descendants(process.pid)
+        process.send_signal(number)
+        process.wait(PATIENCE)
+        until(lambda below=below: not any(os.path.exists(f"/proc/{pid}") for pid in below), 3.0)
+        assert list(temporary.iterdir()) == []

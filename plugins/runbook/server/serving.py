@@ -63,7 +63,7 @@ def serve(start: str, make_site: MakeSite, *, port: int, open_it: bool, may_run:
 
     Raises UsageError where the port is taken, and as the first build does.
     """
-    with _listening(port) as sockets, private_folder(PREFIX) as folder:
+    with _ended_by_signals(), _listening(port) as sockets, private_folder(PREFIX) as folder:
         address = f"http://127.0.0.1:{sockets[0].getsockname()[1]}/"
         pages, token = Pages(), secrets.token_urlsafe(32)
         serving = _Serving(start, pages, token, may_run)
@@ -156,14 +156,15 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Uvicorn would raise them again at the end; to be stopped is how a server ends."""
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        wanted = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
-        before = {number: signal.signal(number, self.handle_exit) for number in wanted}
+        loop = asyncio.get_running_loop()
+        for number in _heeded():
+            # By the loop, for in a signal's own handler nothing may be waited for, a lock neither.
+            loop.add_signal_handler(number, self.handle_exit, number, None)
         try:
             yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            for number in _heeded():
+                loop.remove_signal_handler(number)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit:
@@ -171,6 +172,27 @@ class _Server(uvicorn.Server):
         self.should_exit = True
         for run in self._runs or ():
             run.cancel()
+
+
+def _heeded() -> list[signal.Signals]:
+    """The signals that end a server; who ignores one (nohup) goes on doing so."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    return [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """While the body lasts, SIGTERM and SIGHUP unwind it as Ctrl-C does, so that everything is put away."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in _heeded() if number != signal.SIGINT}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
