@@ -44,6 +44,7 @@ NO_CHANGES = [
     ("docs/index.md", "# Other words\n"),
     ("docs/new.md", "New, executive words\n"),
     ("site/index.html", "built"),
+    ("runbooks/x/helper.py", "x"),
     (".git/config", "x"),
     (".cache/plugin/x.py", "x"),
     ("node_modules/x/index.js", "x"),
@@ -70,6 +71,7 @@ REFUSED = [
     ("theme: {name: x, custom_dir: .hidden}", "names .hidden, which is not hashed"),
     ("theme: {name: x, custom_dir: site}", "names site, which is not hashed"),
     ("hooks: [site/x.py]", "names site/x.py, which is not hashed"),
+    ("hooks: [runbooks/x.py]", "names runbooks/x.py, which is not hashed"),
     ("hooks: [node_modules/x.py]", "names node_modules/x.py"),
     ("site_dir: &a overrides\ntheme: {custom_dir: *a}", "names overrides, which is not hashed"),
     ("extra: &a [site_url, site/x.py]\nsite_x: *a", "names site/x.py"),
@@ -81,7 +83,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("text", "said"), REFUSED)
 def test_what_leads_out_of_what_is_hashed_is_refused(top: Path, text: str, said: str) -> None:
-    for name in (".hidden", "site", "node_modules"):
+    for name in (".hidden", "site", "node_modules", "runbooks"):
         (top / name).mkdir()
         (top / name / "x.py").touch()
     (top / "mkdocs.yml").write_text(f"site_name: Test\n{text}\n")

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -557,3 +557,18 @@ def test_it_ends_in_the_middle_of_a_build_too(tmp_path: Path) -> None:
         process.wait(PATIENCE)
         until(lambda below=below: not any(os.path.exists(f"/proc/{pid}") for pid in below), 3.0)
         assert list(temporary.iterdir()) == []
+
+
+def test_who_connects_and_does_not_ask_is_given_up(served: Served) -> None:
+    with ExitStack() as stack:
+        for _ in range(300):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", served.port), PATIENCE))
+            one.sendall(b"GET / HTTP/1.1\r\nHost: ")
+        assert served.ask("/")[0] == 503
+        until(lambda: served.ask("/")[0] == 200)
+
+
+def test_a_head_without_end_is_refused(served: Served) -> None:
+    with closing(socket.create_connection(("127.0.0.1", served.port), PATIENCE)) as one, suppress(OSError):
+        one.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000)
+        assert one.recv(100).startswith(b"HTTP/1.1 400")

@@ -17,6 +17,8 @@ FILE_BYTES, CONFIGURATION_BYTES, MOST_FILES = 64 * 1024 * 1024, 1024 * 1024, 20_
 _NOTES = (".md", ".markdown", ".mdown", ".mkd", ".mkdn")
 #: What in a note is more than words: code that is executed (markdown-exec), a template, a file put in its place.
 _MORE_THAN_WORDS = re.compile(rb"\bexec\b|\{[{%]|--8<--|!!python")
+#: The folder of the runbooks, which are trusted one by one.
+RUNBOOKS = "runbooks"
 #: Folders of a knowledge base that no build reads, unless something names them.
 _UNREAD = {COMPILED, "node_modules", "venv"}
 
@@ -25,7 +27,8 @@ def read_site(configuration: str) -> Runbook:
     """The site of this mkdocs.yml, as if it were a runbook without steps: to be hashed, and trusted.
 
     Plugins and hooks may execute any file, so the hash is over all of them; left out are notes of nothing but words,
-    and folders that the configuration may not name: the built site, those with a dot, caches. `files` holds SHA-256s.
+    and folders that the configuration may not name: runbooks, the built site, those with a dot, caches. `files` holds
+    SHA-256s.
     Raises DefinitionError where something would lead out of what is hashed: a configuration that inherits or names such
     a place, a link into one.
     """
@@ -64,7 +67,9 @@ def _names(top: str, below: str, output: str) -> Iterator[str]:
 def _unread(name: str, output: str) -> bool:
     """Whether this path, from the top, is in a folder of which nothing is hashed."""
     parts = os.path.normpath(name).split("/")
-    return parts[0] == output or any(part in _UNREAD or (part.startswith(".") and part != ".") for part in parts)
+    return parts[0] in (output, RUNBOOKS) or any(
+        part in _UNREAD or (part.startswith(".") and part != ".") for part in parts
+    )
 
 
 def _target(top: str, link: str, output: str) -> bytes:

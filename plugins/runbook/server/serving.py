@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Protocol
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from runbook.errors import ExecutionError, RunbookError, UsageError
 from runbook.escaping import safe
@@ -27,8 +28,9 @@ from runbook.server.runs import Runs
 
 #: What the folders of served sites are called, in the folder for temporary files.
 PREFIX = "runbook-site-"
-#: Connections at once, the bytes of a request's head, and how long it may take to end connections, in seconds.
-CONNECTIONS, HEAD_BYTES, GOODBYE_SECONDS = 256, 16 * 1024, 1
+#: Connections at once; how long the head of a request may be, in bytes, and how long it may take, in seconds; and how
+#: long it may take to end connections, in seconds.
+CONNECTIONS, HEAD_BYTES, HEAD_SECONDS, GOODBYE_SECONDS = 256, 16 * 1024, 5.0, 1
 #: How often a free port is tried for, since it must be free for IPv6 too.
 TRIES = 20
 
@@ -129,7 +131,7 @@ class _Serving:
 def _configuration(guard: Guard) -> uvicorn.Config:
     return uvicorn.Config(
         guard,
-        http="h11",
+        http=_Impatient,
         ws="websockets-sansio",
         ws_max_size=BODY_BYTES,
         ws_max_queue=16,
@@ -144,6 +146,19 @@ def _configuration(guard: Guard) -> uvicorn.Config:
         h11_max_incomplete_event_size=HEAD_BYTES,
         timeout_graceful_shutdown=GOODBYE_SECONDS,
     )
+
+
+class _Impatient(H11Protocol):
+    """Gives up who connects and does not ask: so many may be connected, and others wait."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        # A WebSocket has another protocol by now.
+        if self.cycle is None and self.transport.get_protocol() is self:
+            self.transport.close()
 
 
 class _Server(uvicorn.Server):
