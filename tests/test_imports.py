@@ -16,7 +16,19 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Rooms by floor: a room imports only from floors below its own, so rooms of one floor are strangers to each other.
 FLOORS = (
     ("model", "errors", "escaping", "sanitiser", "values"),
-    ("loader", "resolver", "planner", "helpers", "formats", "redaction", "masking", "executors", "renderers", "labs"),
+    (
+        "loader",
+        "resolver",
+        "planner",
+        "helpers",
+        "formats",
+        "redaction",
+        "masking",
+        "executors",
+        "renderers",
+        "labs",
+        "probes",
+    ),
     ("pipeline", "catalog", "archive", "trust", "preview"),
     ("cli", "server", "mkdocs_runbook"),
 )

@@ -10,7 +10,7 @@ import pytest
 from runbook.errors import DefinitionError, ParameterError
 from runbook.executors.process import ProcessExecutor
 from runbook.executors.replay import ReplayExecutor
-from runbook.model import Capture, Command, Ending, Host, Output, Run, Runbook, Source, Verdict
+from runbook.model import Capture, Command, Ending, Host, Output, Run, Runbook, Scenario, Source, Verdict
 from runbook.pipeline import Ended, Event, Started, mask, perform, prepare, prepare_for_lab, replay
 from tests.base import HELPER, Base, load
 
@@ -138,7 +138,8 @@ def test_a_lab_has_a_user_of_its_own(base: Base, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("HOME", "/home/somebody")
     runbook = a_runbook(base)
     assert ("HOME", "/home/somebody") in prepare(runbook, {}).commands[0].environment
-    assert ("HOME", "/root") in prepare_for_lab(runbook, {}).commands[0].environment
+    scenario = Scenario("full", "A full disk", "kernel", "labs/full.sh")
+    assert ("HOME", "/root") in prepare_for_lab(runbook, scenario, {}).commands[0].environment
 
 
 def test_a_recording_is_judged_by_the_runbook_as_it_is_now(base: Base) -> None:

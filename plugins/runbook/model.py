@@ -124,6 +124,7 @@ class Step:
 class Scenario:
     """A lab: a system built by a shell script, healthy or broken on purpose; `commands` are what the script uses.
 
+    `parameters` are values, as a person would give them, that the runbook is run with in there unless told otherwise.
     Disks and memory are sizes in bytes, and belong to a kernel lab only.
     """
 
@@ -135,6 +136,7 @@ class Scenario:
     memory: int = 512 * 1024 * 1024
     commands: tuple[str, ...] = ()
     expect: tuple[tuple[str, Verdict], ...] = ()
+    parameters: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,9 +91,9 @@ def gather(
 LAB_USER = {"HOME": "/root", "USER": "root", "LOGNAME": "root"}
 
 
-def prepare_for_lab(runbook: Runbook, given: Mapping[str, str]) -> Plan:
-    """What would run in a lab; see `prepare`."""
-    return make_plan(runbook, resolve(runbook, given), LAB_USER)
+def prepare_for_lab(runbook: Runbook, scenario: Scenario, given: Mapping[str, str]) -> Plan:
+    """What would run in this lab, with its own values but for what is given; see `prepare`."""
+    return make_plan(runbook, resolve(runbook, {**dict(scenario.parameters), **given}), LAB_USER)
 
 
 def perform_in_lab(

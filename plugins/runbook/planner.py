@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Mapping
 
 from runbook.errors import ParameterError
@@ -11,7 +13,8 @@ from runbook.values import PLACEHOLDER, written
 
 #: The same on every host, so that output is the same too: language, time zone, width; nothing pages, edits or asks.
 _ENVIRONMENT = {
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    # Last, where this Python's own commands are: `runbook-probe` among them.
+    "PATH": f"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{os.path.dirname(sys.executable)}",
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC",
     "PAGER": "cat",

@@ -28,6 +28,11 @@ def lab(more: str, kind: str = "kernel") -> str:
     return f"labs: [{{id: full, title: T, kind: {kind}, {more}}}]\nfindings: {{disk-full: A disk is full.}}"
 
 
+def valued(values: str, more: str = "") -> str:
+    """A lab with values for a parameter that is a size."""
+    return parameter(f"type: size{more}") + "\n" + lab(f"script: labs/full.sh, parameters: {values}")
+
+
 TOLD = [
     # names that are here twice
     (parameter("type: path}, {name: size, type: path"), "1:47: parameter `size` is here a second time"),
@@ -94,6 +99,9 @@ TOLD = [
     (lab("script: labs/full.sh, expect: {disk-full: bad}"), "`disk-full` cannot be `bad`"),
     (lab("script: labs/full.sh, disks: [1M]", "namespace"), "only a kernel lab has `disks` of its own\n    leave"),
     (lab("script: labs/full.sh, memory: 1G", "namespace"), "only a kernel lab has `memory` of its own"),
+    (valued("{sise: 1}"), "there is no parameter `sise`\n    did you mean `size`?"),
+    (valued("{size: big}"), "the value of `size` must be a size such as"),
+    (valued("{size: 1G}", ", secret: true"), "a secret that stands in a file is none\n    leave it out"),
     (lab("script: labs/full.sh, commands: sfdisk"), "`commands` must be a list, not `sfdisk`"),
     (lab("script: labs/full.sh, commands: ['']"), "an item of `commands` is empty"),
 ]  # fmt: skip
@@ -120,6 +128,8 @@ TAKEN = [
     step("[sudo, sh, -c, x]", "root: true", ", effect: change"),
     lab("script: ./labs/full.sh, expect: {disk-full: critical}"),
     lab("script: labs/full.sh, expect: {not-permitted: unknown, unreadable: unknown}"),
+    valued("{size: 1G}"),
+    valued("{}"),
     lab("script: labs/full.sh, commands: [ip]", "namespace"),
     "labs: [{id: a, title: T, kind: kernel, script: labs/full.sh, expect: {any-code: ok}}]",
 ]

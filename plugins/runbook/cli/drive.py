@@ -38,10 +38,12 @@ def run_all(arguments: argparse.Namespace, launcher: Launcher) -> int:
         plans = [prepare(runbook, given) for runbook in runbooks]
         print(preview.document(plans) if arguments.format == "json" else preview.text(plans))
         return 0
-    make = prepare_for_lab if arguments.lab else prepare
-    plans = [make(runbook, given) for runbook in runbooks]
-    for runbook in runbooks if arguments.lab else ():
-        chosen_lab(runbook, arguments.lab)
+    plans = [
+        prepare_for_lab(runbook, chosen_lab(runbook, arguments.lab), given)
+        if arguments.lab
+        else prepare(runbook, given)
+        for runbook in runbooks
+    ]
     return _perform(arguments, plans, launcher)
 
 

@@ -49,10 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
     path = _path(entry, arguments.case)
     if os.path.exists(path) and not arguments.yes and not ask(f"{path} exists. Replace it?"):
         raise UsageError(f"{path} exists\n    choose another name, or say --yes to replace it")
-    if arguments.lab:
-        chosen_lab(runbook, arguments.lab)
+    scenario = chosen_lab(runbook, arguments.lab) if arguments.lab else None
     (runbook,) = demand([runbook])
-    plan = (prepare_for_lab if arguments.lab else prepare)(runbook, given_values(arguments.given))
+    given = given_values(arguments.given)
+    plan = prepare_for_lab(runbook, scenario, given) if scenario is not None else prepare(runbook, given)
     try:
         with interrupts() as pressed:
             recorded = drive(arguments, plan, pressed)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import termios
 import threading
 import tty
@@ -75,7 +76,11 @@ class Agent:
     def _build(self, number: int, script: str) -> None:
         """Run the scenario's script; what it leaves running goes on, for that is the lab."""
         reader, writer = os.pipe2(os.O_CLOEXEC)
-        process = subprocess.Popen(["/bin/sh", script], stdin=subprocess.DEVNULL, stdout=writer, stderr=writer)
+        # For what a lab needs from a library of ours: the system's own Python does not have it.
+        environment = {**os.environ, "RUNBOOK_PYTHON": sys.executable}
+        process = subprocess.Popen(
+            ["/bin/sh", script], stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, env=environment
+        )
         os.close(writer)
         said = bytearray()
         # Goes on after the script has ended: what it left running may write, and must not be stopped by a full pipe.

@@ -89,6 +89,7 @@ LAB = Record(
         "kind": Field(Choice(("namespace", "kernel")), "How it is set apart from this host.", required=True),
         "script": Field(Text(), "The shell script that builds it, in the runbook's folder.", required=True),
         "commands": Field(_COMMANDS, "Commands that its script uses, so that a missing one is told first."),
+        "parameters": Field(MapOf(Word()), "Values that the runbook is run with in it, unless told otherwise."),
         "disks": Field(ListOf(Size()), "The sizes of a kernel lab's empty disks."),
         "memory": Field(Size(), "How much memory a kernel lab has; 512M unless told."),
         "expect": Field(MapOf(Choice(VERDICTS), *KEBAB), "The findings it must give, with their verdicts."),
@@ -207,7 +208,7 @@ def _step(found: dict[str, Any]) -> Step:
 
 def _lab(found: dict[str, Any]) -> Scenario:
     expect = tuple((code, Verdict.named(verdict)) for code, verdict in found.get("expect", {}).items())
-    return Scenario(**{**found, "expect": expect})
+    return Scenario(**{**found, "parameters": tuple(found.get("parameters", {}).items()), "expect": expect})
 
 
 def _packages(names: str | dict[str, str]) -> tuple[tuple[str, str], ...]:

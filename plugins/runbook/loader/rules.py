@@ -85,6 +85,7 @@ def check(root: Node, folder: str, report: Report) -> None:
     for lab in labs:
         _check_script(_get(lab, "script"), folder, report)
         _check_machine(lab, report)
+        _check_values(_get(lab, "parameters"), parameters, report)
         _check_codes(_get(lab, "expect"), findings, report)
     for symptom in _items(_get(root, "symptoms")):
         for code in _items(_get(symptom, "means")):
@@ -345,6 +346,27 @@ def _check_machine(lab: Node, report: Report) -> None:
         place = _get(lab, key)
         if place is not None:
             report.add(place, f"only a kernel lab has `{key}` of its own", f"leave out `{key}`, or write kind: kernel")
+
+
+def _check_values(given: Node | None, parameters: Iterable[Node], report: Report) -> None:
+    """Whether these values, by the names of parameters, are ones that those can have."""
+    declared = {known: node for node in parameters if (known := _text(_get(node, "name")))}
+    for name, value in given.entries if isinstance(given, Mapping) else ():
+        _check_known(name, "parameter", declared, report)
+        parameter = declared.get(name.text)
+        if parameter is None or not isinstance(value, Scalar):
+            continue
+        if _is_true(_get(parameter, "secret")):
+            report.add(value, "a secret that stands in a file is none", "leave it out")
+            continue
+        choices = tuple(text for node in _items(_get(parameter, "choices")) if (text := _text(node)) is not None)
+        kind, pattern = _text(_get(parameter, "type")) or "", _text(_get(parameter, "pattern"))
+        try:
+            parse_value(kind, value.text, choices, pattern)
+        except ValueError as error:
+            report.add(value, f"the value of `{name.text}` {error}", "change it")
+        except (KeyError, re.error):
+            continue
 
 
 def _check_codes(expect: Node | None, findings: Node | None, report: Report) -> None:

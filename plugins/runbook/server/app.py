@@ -211,7 +211,7 @@ def _prepared(runbook: Runbook, values: dict[str, str], lab: str) -> tuple[Plan,
     scenario = next((scenario for scenario in runbook.labs if scenario.id == lab), None)
     if scenario is None:
         raise UsageError(f"{runbook.name} has no such lab")
-    return prepare_for_lab(runbook, values), scenario
+    return prepare_for_lab(runbook, scenario, values), scenario
 
 
 def _shown(argv: tuple[str, ...]) -> str:

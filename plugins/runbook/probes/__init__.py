@@ -1,0 +1,30 @@
+"""Commands of our own for steps that need more than a host has: `runbook-probe KIND …`, in a process of its own.
+
+A probe looks and tells what it sees as JSON lines, in order, so that a finding can point at one. It judges nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+
+#: Every kind and its line of help; module `probes/<kind>.py` has `arguments(parser)` and `run(arguments)`.
+KINDS = {
+    "websocket": "the handshake of a websocket, stage by stage",
+}
+
+
+def main() -> int:
+    """Run the probe that the command line names; gives the exit status."""
+    parser = argparse.ArgumentParser("runbook-probe", description=__doc__)
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
+    words = sys.argv[1:]
+    for name, text in KINDS.items():
+        kind = kinds.add_parser(name, help=text)
+        if name in words[:1]:
+            module = import_module(f"runbook.probes.{name}")
+            kind.description = module.__doc__
+            module.arguments(kind)
+    arguments = parser.parse_args(words)
+    return int(import_module(f"runbook.probes.{arguments.kind}").run(arguments))
