@@ -16,6 +16,7 @@ from mkdocs_runbook.build import build, find_configuration
 from mkdocs_runbook.plugin import RunbookPlugin
 from runbook.catalog import roots
 from runbook.errors import RunbookError
+from runbook.trust import store_path
 
 #: How long it must be quiet after a change before it is built, in seconds: editors write a file in several steps.
 QUIET_SECONDS = 0.2
@@ -106,22 +107,26 @@ class Rebuilder:
         wanted = {(os.path.dirname(configuration), False), (config.docs_dir, True)}
         wanted |= {(path, True) for path in (*config.watch, *config.theme.dirs[:1]) if os.path.isdir(path)}
         wanted |= {(root, True) for root, _ in roots(self._start)}
+        # What somebody allows in another terminal is shown, too.
+        decisions = os.path.dirname(store_path())
+        wanted |= {(decisions, False)} if os.path.isdir(decisions) else set()
         for path, below in sorted(wanted - self._watched):
-            self._observer.schedule(_Handler(self._changed, path, below, configuration), path, recursive=below)
+            handler = _Handler(self._changed, {configuration, store_path()}, below)
+            self._observer.schedule(handler, path, recursive=below)
         self._watched |= wanted
 
 
 class _Handler(FileSystemEventHandler):
-    """Says that something changed; of the folder around a configuration, the configuration and modules beside it."""
+    """Says that something changed; of a folder that is not watched `below`, only these files and Python modules."""
 
-    def __init__(self, changed: threading.Event, path: str, below: bool, configuration: str) -> None:
+    def __init__(self, changed: threading.Event, files: set[str], below: bool) -> None:
         self._changed = changed
+        self._files = files
         self._below = below
-        self._configuration = configuration
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         names = [os.fsdecode(name) for name in (event.src_path, event.dest_path) if name]
-        beside = any(name == self._configuration or name.endswith(".py") for name in names)
+        beside = any(name in self._files or name.endswith(".py") for name in names)
         hidden = all(os.path.basename(name).startswith(".") or "__pycache__" in name for name in names)
         if event.event_type not in _LOOKED and not hidden and not event.is_directory and (self._below or beside):
             self._changed.set()

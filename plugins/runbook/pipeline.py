@@ -114,7 +114,8 @@ def perform_in_lab(
 
     # A broken helper is told before a lab is built for it.
     load_helper(plan.runbook)
-    with open_lab(plan.runbook, scenario, keyboard=keyboard, note=note) as executor:
+    brake = brake or Brake()
+    with open_lab(plan.runbook, scenario, keyboard=keyboard, note=note, brake=brake) as executor:
         source = Source("lab", scenario.id)
         return (yield from perform(plan, executor, source, approve=lambda _: True, brake=brake, timeout=timeout))
 

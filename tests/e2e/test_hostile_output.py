@@ -86,7 +86,8 @@ FRAGMENTS = (
 
 #: Every element of a card, with the attributes that it may have.
 ALLOWED = {
-    "div": {"class", "id", "role", "aria-labelledby", "tabindex"},
+    # The last two are the runbook's name and the values that its note gives, not what a command printed.
+    "div": {"class", "id", "role", "aria-labelledby", "tabindex", "data-rb-name", "data-rb-given"},
     "p": {"class", "id"},
     "ul": {"class"},
     "li": {"class", "id"},
@@ -116,6 +117,9 @@ FAULTS = """([allowed, classes]) => {
         for (const { name: key, value } of element.attributes) {
             if (!allowed[name].includes(key)) faults.push(`${name} ${key}=${value}`);
             if (key === 'class' && !value.split(' ').every((one) => known.test(one))) faults.push(`class ${value}`);
+            if (key === 'data-rb-name' && !/^[a-z0-9-]+$/.test(value)) faults.push(`name ${value}`);
+            if (key === 'data-rb-given' && Object.values(JSON.parse(value)).some((one) => typeof one !== 'string'))
+                faults.push(`values ${value}`);
             if (key === 'id' && !/^rb-[A-Za-z0-9-]+$/.test(value)) faults.push(`id ${value}`);
             if (key === 'href' && !(value.startsWith('#') ? document.getElementById(value.slice(1))
                 : /^https?:/.test(value) && ['http:', 'https:'].includes(element.protocol)))

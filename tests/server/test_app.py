@@ -300,6 +300,21 @@ def test_cancelled_in_the_middle_its_whole_tree_is_gone_in_two_seconds(served: S
     assert frames[-1]["verdict"] == "unknown"
 
 
+def test_a_lab_is_given_up_while_it_is_built(tmp_path: Path) -> None:
+    base = Base(tmp_path / "base")
+    base.path.mkdir()
+    base.runbook("inside", [{"argv": ["true"]}])
+    base.lab("inside", "sleep 300\n")
+    site(base)
+    with serving(base) as server:
+        id = server.begin("inside", "lab-0")
+        with server.line(f"runs/{id}") as line:
+            until(lambda: sleeping(server.process.pid))
+            line.send('{"cancel": true}')
+            until(lambda: not sleeping(server.process.pid), 2.0)
+            assert json.loads(list(line)[-1])["problem"] == "the run was ended while its lab was being built"
+
+
 def test_a_prompt_is_answered_and_a_secret_asked_for_without_echo(served: Served) -> None:
     id = served.begin("ask")
     with served.line(f"runs/{id}") as line:
@@ -476,6 +491,21 @@ def test_a_changed_note_is_built_and_told(base: Base) -> None:
             until(lambda: not json.loads(line.recv(PATIENCE))["problem"])
     finally:
         note.write_text(before)
+
+
+def test_a_changed_runbook_is_shown_once_it_is_trusted(tmp_path: Path) -> None:
+    base = Base(tmp_path / "base")
+    base.path.mkdir()
+    folder = base.runbook("say", [{"argv": ["echo", "well"]}])
+    site(base)
+    with serving(base) as server, server.line("site") as line:
+        json.loads(line.recv(PATIENCE))
+        definition = folder / "runbook.yaml"
+        definition.write_text(definition.read_text().replace("Tests say.", "Says more."))
+        until(lambda: json.loads(line.recv(PATIENCE))["problem"])
+        base.trust()
+        until(lambda: not json.loads(line.recv(PATIENCE))["problem"])
+        assert b"Says more." in server.ask("/")[1]
 
 
 def test_the_key_is_in_no_log_and_on_no_command_line(base: Base) -> None:

@@ -92,7 +92,7 @@ def test_messages(served: Served) -> None:
     id = served.begin("wait")
     known = [b'{"cancel": false}', b'{"keys": "x\\n"}', b'{"approve": "a", "yes": true}', b"[]", b'{"n": 1}']
     for _ in range(ROUNDS // 3):
-        with served.line(f"runs/{id}") as line, suppress(WebSocketException, OSError):
+        with served.line(f"runs/{id}", close_timeout=0.1) as line, suppress(WebSocketException, OSError):
             for _ in range(source.randint(1, 4)):
                 data = mutated(source.choice(known), source)
                 line.send(data if source.random() < 0.5 else data.decode("utf-8", "replace"))
@@ -107,7 +107,7 @@ def test_frames_that_are_none(served: Served) -> None:
     """Below WebSocket messages: bytes after the handshake that follow no rule of RFC 6455."""
     source = random.Random(8)
     for _ in range(ROUNDS // 3):
-        with served.line("site") as line, suppress(OSError):
+        with served.line("site", close_timeout=0.1) as line, suppress(OSError):
             line.socket.sendall(bytes(source.randrange(256) for _ in range(source.randint(1, 200))))
     assert served.ask("/")[0] == 200
 

@@ -14,6 +14,7 @@ from itertools import count
 from runbook.errors import LabError
 from runbook.executors.executor import CAP_BYTES, TICK_SECONDS, Interrupted
 from runbook.executors.keyboard import Keyboard
+from runbook.executors.schedule import Brake
 from runbook.labs.messages import Channel, Message, Window, pack, pack_command, unpack, unpack_capture
 from runbook.model import Capture, Command, Host, Output
 
@@ -27,8 +28,15 @@ class LabExecutor:
     """Commands inside a lab; see Executor. `broken` gives the lab's last words when it is gone."""
 
     def __init__(
-        self, reader: int, writer: int, keyboard: Keyboard | None, broken: Callable[[], LabError], cap: int = CAP_BYTES
+        self,
+        reader: int,
+        writer: int,
+        keyboard: Keyboard | None,
+        broken: Callable[[], LabError],
+        cap: int = CAP_BYTES,
+        brake: Brake | None = None,
     ) -> None:
+        self._brake = brake or Brake()
         self._window = Window()
         self._channel = Channel(reader, writer, self._window)
         self._keyboard = keyboard
@@ -61,6 +69,7 @@ class LabExecutor:
         """Return when the lab is up; raises LabError when it does not come up."""
         for _ in range(int(seconds / TICK_SECONDS)):
             try:
+                self._give_up_if_stopped()
                 self._host = Host(**self._hello.get(timeout=TICK_SECONDS)["hello"])
                 self._send({"cap": self._cap})
                 return
@@ -68,6 +77,10 @@ class LabExecutor:
                 if self._gone.is_set():
                     break
         raise self._broken()
+
+    def _give_up_if_stopped(self) -> None:
+        if self._brake.stopped:
+            raise LabError("the run was ended while its lab was being built")
 
     def host(self) -> Host:
         assert self._host is not None, "asked before hello"
@@ -78,6 +91,7 @@ class LabExecutor:
         with self._listening() as (number, listener):
             self._send({"id": number, "build": script})
             for _ in range(int(seconds / TICK_SECONDS)):
+                self._give_up_if_stopped()
                 message = self._next(listener)
                 if message is not None:
                     return message["built"], unpack(message["said"])

@@ -15,6 +15,7 @@ from runbook.executors.folders import private_folder
 from runbook.executors.here import find
 from runbook.executors.keyboard import Keyboard
 from runbook.executors.launch import Launcher
+from runbook.executors.schedule import Brake
 from runbook.labs import kernel, namespace
 from runbook.labs.connection import LabExecutor
 from runbook.labs.start import Start
@@ -46,11 +47,12 @@ def open_lab(
     keyboard: Keyboard | None = None,
     note: Callable[[str], None] = lambda _: None,
     cap: int = CAP_BYTES,
+    brake: Brake | None = None,
 ) -> Iterator[LabExecutor]:
     """The executor of a lab in which this scenario has been built; the lab is gone after the body.
 
-    `note` is told what is going on; `cap` is how much of each stream is kept, in bytes. Raises LabError when the lab
-    does not come up or its script fails, and UntrustedError.
+    `note` is told what is going on; `cap` is how much of each stream is kept, in bytes; `brake` ends it while it is
+    built. Raises LabError when the lab does not come up or its script fails, and UntrustedError.
     """
     if not runbook.trusted:
         raise UntrustedError(runbook.name)
@@ -62,7 +64,7 @@ def open_lab(
         folder = stack.enter_context(private_folder(PREFIX))
         started = time.monotonic()
         note(f"lab {scenario.id}: starting ({scenario.kind})")
-        executor = stack.enter_context(_boot(scenario, folder, keyboard, cap))
+        executor = stack.enter_context(_boot(scenario, folder, keyboard, cap, brake or Brake()))
         booted = time.monotonic()
         note(f"lab {scenario.id}: up in {booted - started:.1f} s, building")
         status, said = executor.build(_copied(runbook, folder, scenario.script), BUILD_SECONDS)
@@ -92,7 +94,7 @@ def _told_missing(runbook: Runbook, scenario: Scenario, missing: list[str]) -> s
 
 
 @contextmanager
-def _boot(scenario: Scenario, folder: str, keyboard: Keyboard | None, cap: int) -> Iterator[LabExecutor]:
+def _boot(scenario: Scenario, folder: str, keyboard: Keyboard | None, cap: int, brake: Brake) -> Iterator[LabExecutor]:
     start = KINDS[scenario.kind].start(scenario, folder, os.path.dirname(os.path.abspath(__file__)))
     ours, theirs = socket.socketpair()
     log = os.path.join(folder, "log")
@@ -106,7 +108,7 @@ def _boot(scenario: Scenario, folder: str, keyboard: Keyboard | None, cap: int) 
             )
         with closing(process):
             executor = LabExecutor(
-                ours.fileno(), ours.fileno(), keyboard, lambda: _broken(scenario, file.fileno()), cap
+                ours.fileno(), ours.fileno(), keyboard, lambda: _broken(scenario, file.fileno()), cap, brake
             )
             executor.wait_for_hello(BOOT_SECONDS)
             yield executor

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 
 from runbook.errors import RunbookError, UsageError
 from runbook.executors.keyboard import RelayKeyboard
@@ -54,6 +55,8 @@ class LiveRun:
         self._keyboard = RelayKeyboard(lambda on: self.log.add("echo", on=on))
         #: The interactive step that runs; what is typed at another time is for none.
         self._typing = ""
+        # Or keys could go to what has the keyboard's descriptor after it.
+        self._typing_lock = threading.Lock()
         self._asked: dict[str, tuple[threading.Event, list[bool]]] = {}
         self._told: dict[tuple[str, str], _Told] = {}
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -83,8 +86,9 @@ class LiveRun:
 
     def type(self, text: str) -> None:
         """Hand on what a person typed, to the interactive step that runs now."""
-        if self._typing:
-            self._keyboard.press(text.encode("utf-8", "replace"))
+        with self._typing_lock:
+            if self._typing:
+                self._keyboard.press(text.encode("utf-8", "replace"))
 
     def answer(self, step: str, yes: bool) -> None:
         """What a person says to a change; the first answer counts."""
@@ -104,7 +108,9 @@ class LiveRun:
             LOG.exception("the run of %s broke", self.plan.runbook.name)
             self.log.add("end", problem=f"the server broke: {type(error).__name__}", cure="its terminal says more")
         finally:
-            self._keyboard.close()
+            with self._typing_lock:
+                self._typing = ""
+                self._keyboard.close()
             self._launcher.close()
             self._changed()
 
@@ -131,12 +137,13 @@ class LiveRun:
         self.log.add("note", text=text)
 
     def _follow(self, steps: Generator[Event, None, Run]) -> None:
-        try:
-            while True:
-                self._tell(next(steps))
-        except StopIteration as end:
-            run: Run = end.value
-            self.run = run
+        with closing(steps):
+            try:
+                while True:
+                    self._tell(next(steps))
+            except StopIteration as end:
+                run: Run = end.value
+                self.run = run
         panel = Panel(run, "This host", place="on this host")
         html = "".join(result(panel, f"rb-run-{self.id}"))
         self.log.add("end", verdict=str(run.verdict), took=duration(run.seconds), html=html)
