@@ -15,7 +15,7 @@ from watchdog.observers import Observer
 from mkdocs_runbook.build import build, find_configuration
 from mkdocs_runbook.plugin import RunbookPlugin
 from runbook.catalog import roots
-from runbook.errors import RunbookError
+from runbook.errors import ExecutionError, RunbookError
 from runbook.trust import store_path
 
 #: How long it must be quiet after a change before it is built, in seconds: editors write a file in several steps.
@@ -77,7 +77,10 @@ class Rebuilder:
 
     def begin(self) -> None:
         """Watch, and build again after each change, until `stop`."""
-        self._observer.start()
+        try:
+            self._observer.start()
+        except OSError as error:
+            self._failed(_unwatched(error))
         self._thread.start()
 
     def stop(self) -> None:
@@ -101,6 +104,9 @@ class Rebuilder:
                 self.build()
             except RunbookError as error:
                 self._failed(error)
+            except Exception as error:
+                # A hook of the knowledge base, say; the next change may have mended it.
+                self._failed(ExecutionError(f"building the site broke: {type(error).__name__}: {error}"))
 
     def _watch(self, config: MkDocsConfig) -> None:
         configuration = find_configuration(self._start)
@@ -112,8 +118,17 @@ class Rebuilder:
         wanted |= {(decisions, False)} if os.path.isdir(decisions) else set()
         for path, below in sorted(wanted - self._watched):
             handler = _Handler(self._changed, {configuration, store_path()}, below)
-            self._observer.schedule(handler, path, recursive=below)
+            try:
+                self._observer.schedule(handler, path, recursive=below)
+            except OSError as error:
+                self._failed(_unwatched(error))
         self._watched |= wanted
+
+
+def _unwatched(error: OSError) -> ExecutionError:
+    """Mostly, too many folders are watched already (inotify(7))."""
+    cure = "sudo sysctl fs.inotify.max_user_watches=1048576 fs.inotify.max_user_instances=1024"
+    return ExecutionError(f"changes of some files are not seen: {error.strerror}\n    {cure}")
 
 
 class _Handler(FileSystemEventHandler):

@@ -493,6 +493,28 @@ def test_a_changed_note_is_built_and_told(base: Base) -> None:
         note.write_text(before)
 
 
+def test_a_hook_that_breaks_is_told_and_the_next_build_is_made(tmp_path: Path) -> None:
+    base = Base(tmp_path / "base")
+    base.path.mkdir()
+    base.runbook("say", [{"argv": ["echo", "well"]}])
+    site(base)
+    (base.path / "hooks.py").write_text(
+        "def on_page_markdown(markdown, **_):\n    if 'BOOM' in markdown:\n        raise KeyError('boom')\n"
+    )
+    with (base.path / "mkdocs.yml").open("a") as file:
+        file.write("hooks: [hooks.py]\n")
+    note = base.path / "docs/index.md"
+    before = note.read_text()
+    with serving(base) as server, server.line("site") as line:
+        json.loads(line.recv(PATIENCE))
+        note.write_text(before + "\nBOOM\n")
+        told = until(lambda: (said := json.loads(line.recv(PATIENCE)))["problem"] and said)
+        assert told["problem"] == "building the site broke: KeyError: 'boom'"
+        note.write_text(before + "\nMended.\n")
+        until(lambda: not json.loads(line.recv(PATIENCE))["problem"])
+        assert b"Mended." in server.ask("/")[1]
+
+
 def test_a_changed_runbook_is_shown_once_it_is_trusted(tmp_path: Path) -> None:
     base = Base(tmp_path / "base")
     base.path.mkdir()
