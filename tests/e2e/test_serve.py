@@ -380,8 +380,7 @@ def test_the_built_site_knows_nothing_of_it(base: Base, context: BrowserContext)
 # what it looks like
 
 
-@pytest.mark.parametrize("scheme", ["default", "slate"])
-@pytest.mark.parametrize("width", [1280, 320])
+@pytest.mark.parametrize(("scheme", "width"), [("default", 1280), ("slate", 320)])
 def test_everybody_can_read_and_use_it(page: Page, scheme: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.evaluate("(scheme) => document.body.setAttribute('data-md-color-scheme', scheme)", scheme)

@@ -196,5 +196,5 @@ def skimmed(served: Served, id: str) -> tuple[int, int]:
             if frame["type"] == "output":
                 count = sum(len(text) for _, text in frame["pieces"])
                 got, said = got + count, frame["at"] + count
-                time.sleep(0.5)
+                time.sleep(0.2)
     return got, said
