@@ -5,11 +5,15 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.base import Base, Witness
 from tests.executors.driving import marked
+
+if TYPE_CHECKING:
+    from tests.server.serving import Served
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,6 +28,16 @@ def decisions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def base(tmp_path: Path) -> Base:
     """An empty knowledge base."""
     return Base(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def served(base: Base) -> Iterator[Served]:
+    """A server for all tests of a module, over the knowledge base that the module's own `base` makes."""
+    # Only here, because most tests ask no server.
+    from tests.server.serving import serving
+
+    with serving(base) as server:
+        yield server
 
 
 @pytest.fixture

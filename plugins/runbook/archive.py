@@ -333,8 +333,7 @@ def _redacted_text(text: str, redactor: Redactor) -> str:
 
 
 def _redacted_value(value: Value, parameter: Parameter, redactor: Redactor) -> Value:
-    free = parameter.type in ("string", "host", "path", "url", "device", "interface", "namespace")
-    return _redacted_text(value, redactor) if free and isinstance(value, str) else value
+    return _redacted_text(value, redactor) if parameter.type != "choice" and isinstance(value, str) else value
 
 
 def sample_text(sample: Sample) -> str:

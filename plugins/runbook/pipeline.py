@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 
-from runbook.errors import UntrustedError
+from runbook.errors import UntrustedError, UsageError
 from runbook.executors.executor import Executor, finish
 from runbook.executors.keyboard import Keyboard
 from runbook.executors.replay import ReplayExecutor
@@ -25,6 +25,7 @@ __all__ = [
     "Ended",
     "Event",
     "Started",
+    "chosen_lab",
     "gather",
     "perform",
     "perform_in_lab",
@@ -91,6 +92,17 @@ def gather(
 LAB_USER = {"HOME": "/root", "USER": "root", "LOGNAME": "root"}
 
 
+def chosen_lab(runbook: Runbook, name: str) -> Scenario:
+    """The lab of this id; raises UsageError with those there are."""
+    for scenario in runbook.labs:
+        if scenario.id == name:
+            return scenario
+    known = ", ".join(scenario.id for scenario in runbook.labs)
+    raise UsageError(
+        f"{runbook.name} has no lab called `{name}`\n    " + (f"it has: {known}" if known else "it has none")
+    )
+
+
 def prepare_for_lab(runbook: Runbook, scenario: Scenario, given: Mapping[str, str]) -> Plan:
     """What would run in this lab, with its own values but for what is given; see `prepare`."""
     return make_plan(runbook, resolve(runbook, {**dict(scenario.parameters), **given}), LAB_USER)
@@ -114,7 +126,6 @@ def perform_in_lab(
 
     # A broken helper is told before a lab is built for it.
     load_helper(plan.runbook)
-    brake = brake or Brake()
     with open_lab(plan.runbook, scenario, keyboard=keyboard, note=note, brake=brake) as executor:
         source = Source("lab", scenario.id)
         return (yield from perform(plan, executor, source, approve=lambda _: True, brake=brake, timeout=timeout))

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser
 
 from tests.base import Base
 from tests.e2e.browser import ARGUMENTS
-from tests.server.serving import Served, serving, site, until
+from tests.server.serving import Served, site, until
 
 #: Every way a page has to reach another server. Each gives whether it got anything.
 PAGE = """<!doctype html><title>hostile</title><body><script>
@@ -118,12 +118,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
     made.runbook("mark", [{"argv": ["echo", "run"]}])
     site(made)
     return made
-
-
-@pytest.fixture(scope="module")
-def served(base: Base) -> Iterator[Served]:
-    with serving(base) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

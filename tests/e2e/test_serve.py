@@ -14,8 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.base import Base
 from tests.e2e.browser import Watch
-from tests.server.serving import Served, serving, site, until
-from tests.server.test_app import sleeping
+from tests.server.serving import Served, serving, site, sleeping, until
 
 HELPER = """
 from runbook.model import Evidence, Finding, Verdict
@@ -48,12 +47,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
     made.lab("inside", "echo built by the lab > /etc/hostname-of-lab\n")
     site(made, other="# Other\n\nNothing runs here.\n")
     return made
-
-
-@pytest.fixture(scope="module")
-def served(base: Base) -> Iterator[Served]:
-    with serving(base) as server:
-        yield server
 
 
 @pytest.fixture

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import random
 from dataclasses import replace
 from functools import cache
 
 import pytest
 
-from runbook.archive import of_sample, sample_paths
+from runbook.archive import Recording, case_name, of_sample, sample_paths
 from runbook.catalog import find
 from runbook.loader.sample import load_sample
-from runbook.model import Capture, Run, Runbook, Source, Value, Verdict
+from runbook.model import Capture, Run, Runbook, Source, Verdict
 from runbook.pipeline import replay
+from tests.base import rounds
 
-ROUNDS = 10_000 if os.environ.get("RUNBOOK_SOAK") else 1_000
+ROUNDS = rounds(1_000, 10_000)
 
 
 @cache
@@ -24,19 +24,17 @@ def the_runbook() -> Runbook:
 
 
 @cache
-def samples() -> dict[str, tuple[tuple[Capture, ...], dict[str, Value], dict[str, Verdict]]]:
+def samples() -> dict[str, tuple[Recording, dict[str, Verdict]]]:
+    """What each sample recorded, and what it must give."""
     found = {}
     for path in sample_paths(the_runbook().folder):
         sample = load_sample(path, the_runbook())
-        recorded = of_sample(sample)
-        name = os.path.basename(path).removesuffix(".yaml")
-        found[name] = (recorded.captures, dict(recorded.parameters), dict(sample.findings))
+        found[case_name(path)] = (of_sample(sample), dict(sample.findings))
     return found
 
 
 def judged(captures: tuple[Capture, ...], name: str) -> Run:
-    sample = load_sample(os.path.join(the_runbook().folder, "samples", f"{name}.yaml"), the_runbook())
-    recorded = of_sample(sample)
+    recorded, _ = samples()[name]
     return replay(the_runbook(), captures, recorded.parameters, recorded.host, Source("sample", name))
 
 
@@ -50,22 +48,18 @@ def broken(data: bytes, source: random.Random) -> bytes:
     return bytes(found)
 
 
-def _broken(capture: Capture, source: random.Random) -> Capture:
-    return replace(capture, stdout=broken(capture.stdout, source)) if capture.stdout else capture
-
-
 def test_broken_output_is_never_a_traceback_nor_a_wrong_ok() -> None:
     source = random.Random(2026)
     names = sorted(samples())
     for _ in range(ROUNDS):
         name = source.choice(names)
-        captures, _, expected = samples()[name]
+        recorded, expected = samples()[name]
         step = source.choice(["direct", "via"])
         changed = tuple(
             replace(capture, stdout=broken(capture.stdout, source))
             if capture.step == step and capture.stdout
             else capture
-            for capture in captures
+            for capture in recorded.captures
         )
         run = judged(changed, name)
         codes = {finding.code for finding in run.findings}
@@ -78,8 +72,8 @@ def test_broken_output_is_never_a_traceback_nor_a_wrong_ok() -> None:
 
 
 def test_the_header_comes_first_and_the_loss_second() -> None:
-    captures, _, expected = samples()["loss-and-upgrade-stripped"]
-    run = judged(captures, "loss-and-upgrade-stripped")
+    recorded, expected = samples()["loss-and-upgrade-stripped"]
+    run = judged(recorded.captures, "loss-and-upgrade-stripped")
     codes = [finding.code for finding in run.findings]
     assert codes.index("upgrade-required") < codes.index("retransmissions")
     (loss,) = [finding for finding in run.findings if finding.code == "retransmissions"]
@@ -92,7 +86,7 @@ def test_the_header_comes_first_and_the_loss_second() -> None:
     [("100 1", "150 30", False), ("1000 0", "1200 1", False), ("1000 0", "1200 2", True), ("9 9", "5 5", False)],
 )
 def test_a_share_of_few_segments_is_no_finding(before: str, after: str, found: bool) -> None:
-    captures, _, _ = samples()["direct-and-proxy-good"]
+    recorded, _ = samples()["direct-and-proxy-good"]
 
     def counted(capture: Capture) -> Capture:
         words = {"counters-before": before, "counters-after": after}.get(capture.step)
@@ -102,7 +96,7 @@ def test_a_share_of_few_segments_is_no_finding(before: str, after: str, found: b
         text = f"#kernel\nTcpOutSegs {sent} 0.0\nTcpRetransSegs {again} 0.0\n"
         return replace(capture, stdout=text.encode())
 
-    run = judged(tuple(counted(capture) for capture in captures), "direct-and-proxy-good")
+    run = judged(tuple(counted(capture) for capture in recorded.captures), "direct-and-proxy-good")
     assert ("retransmissions" in {finding.code for finding in run.findings}) == found
 
 
@@ -116,6 +110,5 @@ WHO = {
 
 @pytest.mark.parametrize("name", WHO)
 def test_who_most_likely_answered_is_said(name: str) -> None:
-    captures, _, _ = samples()[name]
-    run = judged(captures, name)
+    run = judged(samples()[name][0].captures, name)
     assert any(WHO[name] in finding.explanation for finding in run.findings)

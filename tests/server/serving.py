@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import os
 import re
 import signal
 import subprocess
@@ -198,3 +199,30 @@ def skimmed(served: Served, id: str) -> tuple[int, int]:
                 got, said = got + count, frame["at"] + count
                 time.sleep(0.2)
     return got, said
+
+
+def descendants(root: int) -> set[int]:
+    """Every process below this one."""
+    parents = {}
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            try:
+                parents[int(name)] = int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+    found, more = set(), {root}
+    while more:
+        more = {pid for pid, parent in parents.items() if parent in more}
+        found |= more
+    return found
+
+
+def sleeping(root: int) -> list[int]:
+    """Those below it that are `sleep 300`."""
+    commands = {}
+    for pid in descendants(root):
+        try:
+            commands[pid] = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+    return [pid for pid, command in commands.items() if command.startswith(b"sleep\x00300")]

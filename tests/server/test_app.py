@@ -12,7 +12,6 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from websockets.sync.client import ClientConnection
 from runbook.server.app import Api, State
 from runbook.server.runs import AT_ONCE, Runs
 from tests.base import COMMAND, Base
-from tests.server.serving import PATIENCE, Served, memory, readers, serving, site, skimmed, until
+from tests.server.serving import PATIENCE, Served, descendants, memory, readers, serving, site, skimmed, sleeping, until
 
 HELPER = """
 from runbook.model import Finding, Verdict
@@ -59,12 +58,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
     )
     site(made)
     return made
-
-
-@pytest.fixture(scope="module")
-def served(base: Base) -> Iterator[Served]:
-    with serving(base) as server:
-        yield server
 
 
 def refused(served: Served, path: str, body: Any) -> tuple[int, dict[str, Any]]:
@@ -261,32 +254,6 @@ def test_several_follow_one_run_and_hear_of_it(served: Served) -> None:
             assert [one.recv(PATIENCE) for _ in range(3)] == [other.recv(PATIENCE) for _ in range(3)]
             one.send('{"cancel": true}')
             assert json.loads(list(other)[-1])["type"] == "end"
-
-
-def descendants(root: int) -> set[int]:
-    """Every process below this one."""
-    parents = {}
-    for name in os.listdir("/proc"):
-        if name.isdecimal():
-            try:
-                parents[int(name)] = int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
-    found, more = set(), {root}
-    while more:
-        more = {pid for pid, parent in parents.items() if parent in more}
-        found |= more
-    return found
-
-
-def sleeping(root: int) -> list[int]:
-    commands = {}
-    for pid in descendants(root):
-        try:
-            commands[pid] = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            continue
-    return [pid for pid, command in commands.items() if command.startswith(b"sleep\x00300")]
 
 
 def test_cancelled_in_the_middle_its_whole_tree_is_gone_in_two_seconds(served: Served) -> None:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import socket
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import WebSocketException
 
-from tests.base import Base
-from tests.server.serving import PATIENCE, Served, serving, site
+from tests.base import Base, rounds
+from tests.server.serving import PATIENCE, Served, site
 
-ROUNDS = 2000 if os.environ.get("RUNBOOK_SOAK") else 150
+ROUNDS = rounds(150, 2000)
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +24,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
     made.runbook("wait", [{"argv": ["sleep", "300"]}])
     site(made)
     return made
-
-
-@pytest.fixture(scope="module")
-def served(base: Base) -> Iterator[Served]:
-    with serving(base) as server:
-        yield server
 
 
 def mutated(data: bytes, source: random.Random) -> bytes:

@@ -16,7 +16,7 @@
 
   let key = "";
   let state = null;
-  let followed = new Set();
+  const followed = new Set();
 
   /* ---- elements ---- */
 
@@ -581,14 +581,17 @@
       if (built) renew();
     }, (code) => {
       if (code === 1000) return;
-      state = null;
       refused = code === 401;
-      for (const card of cards()) if (card.rbPanel) card.rbPanel.offer();
+      unknown();
     }, (there) => {
-      if (there) return;
-      state = null;
-      for (const card of cards()) if (card.rbPanel) card.rbPanel.offer();
+      if (!there) unknown();
     });
+  };
+
+  /* Nobody says any more what there is. */
+  const unknown = () => {
+    state = null;
+    for (const card of cards()) if (card.rbPanel) card.rbPanel.offer();
   };
 
   const notice = (text) => {

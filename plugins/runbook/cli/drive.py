@@ -11,7 +11,7 @@ from collections.abc import Generator
 from itertools import chain
 
 from runbook.catalog import find
-from runbook.cli.options import ask, chosen_lab, current_folder, given_values, keyboard, wants_colour
+from runbook.cli.options import ask, current_folder, given_values, keyboard, wants_colour
 from runbook.cli.progress import Progress
 from runbook.cli.signals import Interrupts, Terminated, interrupts
 from runbook.cli.trust import demand
@@ -20,7 +20,7 @@ from runbook.escaping import safe
 from runbook.executors.launch import Launcher
 from runbook.executors.process import ProcessExecutor
 from runbook.model import Command, Ending, Plan, Run, Runbook, Source, Verdict
-from runbook.pipeline import Event, Started, perform, perform_in_lab, prepare, prepare_for_lab, replay
+from runbook.pipeline import Event, Started, chosen_lab, perform, perform_in_lab, prepare, prepare_for_lab, replay
 from runbook.renderers.renderer import WIDTH, renderer
 
 

@@ -8,13 +8,13 @@ import sys
 from collections.abc import Generator
 
 from runbook.catalog import find
-from runbook.cli.options import chosen_lab, current_folder, keyboard, name_argument, scenario_completer
+from runbook.cli.options import current_folder, keyboard, name_argument, scenario_completer
 from runbook.cli.signals import Terminated, interrupts
 from runbook.cli.trust import demand
 from runbook.errors import UsageError
 from runbook.labs.lab import open_lab
 from runbook.model import Capture, Command, Output, Runbook, Scenario
-from runbook.pipeline import LAB_USER
+from runbook.pipeline import LAB_USER, chosen_lab
 from runbook.planner import environment
 from runbook.sanitiser import SCREEN, Drawn
 

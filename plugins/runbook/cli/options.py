@@ -12,7 +12,6 @@ from runbook.errors import UsageError
 
 if TYPE_CHECKING:
     from runbook.executors.keyboard import Keyboard
-    from runbook.model import Runbook, Scenario
 
 
 def current_folder() -> str:
@@ -71,17 +70,6 @@ def keyboard() -> Keyboard | None:
     from runbook.executors.keyboard import TerminalKeyboard
 
     return TerminalKeyboard(sys.stdin.fileno())
-
-
-def chosen_lab(runbook: Runbook, name: str) -> Scenario:
-    """The lab of this id; raises UsageError with those there are."""
-    for scenario in runbook.labs:
-        if scenario.id == name:
-            return scenario
-    known = ", ".join(scenario.id for scenario in runbook.labs)
-    raise UsageError(
-        f"{runbook.name} has no lab called `{name}`\n    " + (f"it has: {known}" if known else "it has none")
-    )
 
 
 def wants_colour(stream: TextIO) -> bool:

@@ -10,7 +10,7 @@ import sys
 from runbook.archive import sample_of, sample_text, save
 from runbook.catalog import Entry, find
 from runbook.cli.drive import drive
-from runbook.cli.options import ask, chosen_lab, current_folder, given_values, lab_argument, name_argument, set_argument
+from runbook.cli.options import ask, current_folder, given_values, lab_argument, name_argument, set_argument
 from runbook.cli.signals import Terminated, interrupts
 from runbook.cli.trust import demand
 from runbook.errors import ExecutionError, UsageError
@@ -19,7 +19,7 @@ from runbook.executors.executor import finish
 from runbook.executors.process import ProcessExecutor
 from runbook.loader.sample import SAMPLE_BYTES
 from runbook.model import Command, Ending, Run, Runbook
-from runbook.pipeline import prepare, prepare_for_lab
+from runbook.pipeline import chosen_lab, prepare, prepare_for_lab
 from runbook.planner import environment
 from runbook.values import NAME
 

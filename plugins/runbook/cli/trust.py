@@ -14,7 +14,7 @@ from runbook.catalog import BUNDLED, comes_with_package, entries, find, upwards
 from runbook.cli.options import ask, current_folder, name_argument
 from runbook.errors import DefinitionError, UntrustedError, UsageError
 from runbook.escaping import safe
-from runbook.loader.site import CONFIGURATION, read_site
+from runbook.loader.site import CONFIGURATION, NOTES, read_site
 from runbook.model import Effect, Runbook
 from runbook.trust import changes, grant, holds, remove, trusted
 
@@ -32,7 +32,7 @@ Runbooks that come with the package need no trust. The decisions are kept in ~/.
 #: The name under which the site of a knowledge base is trusted.
 SITE = "site"
 #: Files of a site that are code, by how their names end: modules, templates, notes with more than words.
-EXECUTED = (".py", ".yml", ".yaml", ".html", ".j2", ".jinja", ".md", ".markdown", ".js", ".sh")
+EXECUTED = (".py", ".yml", ".yaml", ".html", ".j2", ".jinja", ".js", ".sh", *NOTES)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,8 +72,10 @@ def _site(here: str) -> Runbook | None:
     for folder in upwards(here):
         path = os.path.join(folder, CONFIGURATION)
         if os.path.isfile(path):
+            if comes_with_package(path):
+                return None
             site = read_site(path)
-            return None if comes_with_package(path) else replace(site, trusted=holds(site))
+            return replace(site, trusted=holds(site))
     return None
 
 

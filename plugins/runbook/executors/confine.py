@@ -316,7 +316,7 @@ def program(wanted: dict[str, Any], layers: list[str]) -> bytes:
         families += [seccomp.AF_INET, seccomp.AF_INET6]
     if wanted["packets"]:
         families.append(seccomp.AF_PACKET)
-    return seccomp.program(machine, refused, families, wanted["packets"], wanted["terminal"])
+    return seccomp.program(machine, refused, families, raw=wanted["packets"], terminal=wanted["terminal"])
 
 
 def load_filter(program: bytes) -> None:

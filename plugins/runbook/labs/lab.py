@@ -64,7 +64,7 @@ def open_lab(
         folder = stack.enter_context(private_folder(PREFIX))
         started = time.monotonic()
         note(f"lab {scenario.id}: starting ({scenario.kind})")
-        executor = stack.enter_context(_boot(scenario, folder, keyboard, cap, brake or Brake()))
+        executor = stack.enter_context(_boot(scenario, folder, keyboard, cap, brake))
         booted = time.monotonic()
         note(f"lab {scenario.id}: up in {booted - started:.1f} s, building")
         status, said = executor.build(_copied(runbook, folder, scenario.script), BUILD_SECONDS)
@@ -94,7 +94,9 @@ def _told_missing(runbook: Runbook, scenario: Scenario, missing: list[str]) -> s
 
 
 @contextmanager
-def _boot(scenario: Scenario, folder: str, keyboard: Keyboard | None, cap: int, brake: Brake) -> Iterator[LabExecutor]:
+def _boot(
+    scenario: Scenario, folder: str, keyboard: Keyboard | None, cap: int, brake: Brake | None
+) -> Iterator[LabExecutor]:
     start = KINDS[scenario.kind].start(scenario, folder, os.path.dirname(os.path.abspath(__file__)))
     ours, theirs = socket.socketpair()
     log = os.path.join(folder, "log")

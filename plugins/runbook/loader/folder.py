@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from runbook.errors import DefinitionError, Problem
 
@@ -14,6 +14,7 @@ NEVER_EXECUTED = ("samples", "labs/passed.json")
 COMPILED = "__pycache__"
 #: How many files a runbook may have, and how large they may be together.
 MOST_FILES, MOST_BYTES = 500, 16 * 1024 * 1024
+_TOO_LARGE = (f"makes the runbook larger than {MOST_BYTES >> 20} MiB", "recordings belong in samples/")
 
 
 def read_folder(folder: str) -> dict[str, bytes]:
@@ -23,31 +24,29 @@ def read_folder(folder: str) -> dict[str, bytes]:
     """
     files: dict[str, bytes] = {}
     room = MOST_BYTES
-    for name in _names(folder, ""):
+    for name in names(folder, lambda name, _: name in NEVER_EXECUTED or os.path.basename(name) == COMPILED):
         if len(files) == MOST_FILES:
             raise refused(folder, f"holds more than {MOST_FILES} files", "move what is not the runbook's elsewhere")
-        files[name] = content(os.path.join(folder, name), room)
+        files[name] = content(os.path.join(folder, name), room, _TOO_LARGE)
         room -= len(files[name])
     return files
 
 
-def _names(folder: str, below: str) -> list[str]:
-    """The paths of all files, in order."""
-    names: list[str] = []
+def names(folder: str, left_out: Callable[[str, bool], bool], below: str = "") -> Iterator[str]:
+    """The paths of all that is no folder, in order; `left_out` is asked of each path, and whether it is a folder."""
     try:
         entries = sorted(os.scandir(os.path.join(folder, below)), key=lambda entry: entry.name)
     except OSError as error:
         raise refused(os.path.join(folder, below), f"cannot be read: {error.strerror}", "check its rights") from error
     for entry in entries:
         name = f"{below}/{entry.name}" if below else entry.name
-        if name in NEVER_EXECUTED or entry.name == COMPILED:
-            continue
-        names += _names(folder, name) if entry.is_dir(follow_symlinks=False) else [name]
-    return names
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if not left_out(name, is_folder):
+            yield from names(folder, left_out, name) if is_folder else (name,)
 
 
-def content(path: str, room: int) -> bytes:
-    """The bytes of a file that is one; raises DefinitionError, also when there are more than `room`."""
+def content(path: str, room: int, too_large: tuple[str, str]) -> bytes:
+    """The bytes of a file that is one; raises DefinitionError, `too_large` when there are more than `room`."""
     try:
         # Not to wait for whoever writes into a pipe, should it be one.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -60,7 +59,7 @@ def content(path: str, room: int) -> bytes:
             raise refused(path, "is neither a file nor a folder", "delete it")
         data = file.read(room + 1)
     if len(data) > room:
-        raise refused(path, f"makes the runbook larger than {MOST_BYTES >> 20} MiB", "recordings belong in samples/")
+        raise refused(path, *too_large)
     return data
 
 

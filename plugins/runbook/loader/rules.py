@@ -359,14 +359,13 @@ def _check_values(given: Node | None, parameters: Iterable[Node], report: Report
         if _is_true(_get(parameter, "secret")):
             report.add(value, "a secret that stands in a file is none", "leave it out")
             continue
-        choices = tuple(text for node in _items(_get(parameter, "choices")) if (text := _text(node)) is not None)
-        kind, pattern = _text(_get(parameter, "type")) or "", _text(_get(parameter, "pattern"))
-        try:
-            parse_value(kind, value.text, choices, pattern)
-        except ValueError as error:
-            report.add(value, f"the value of `{name.text}` {error}", "change it")
-        except (KeyError, re.error):
-            continue
+        pattern, choices = (
+            _get(parameter, "pattern"),
+            [_text(item) or "" for item in _items(_get(parameter, "choices"))],
+        )
+        # Of a pattern that is none, the parameter itself tells.
+        regex = _text(pattern) if pattern is not None and _check_regex(pattern, Report(report.path)) else None
+        _check_value(value, f"the value of `{name.text}`", _text(_get(parameter, "type")), choices, regex, report)
 
 
 def _check_codes(expect: Node | None, findings: Node | None, report: Report) -> None:

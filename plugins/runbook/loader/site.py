@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from runbook.loader.folder import COMPILED, content, digest, refused
+from runbook.loader.folder import COMPILED, content, digest, names, refused
 from runbook.model import Runbook
 
 CONFIGURATION = "mkdocs.yml"
 #: How much a file may hold, and the configuration; and how many files there may be.
 FILE_BYTES, CONFIGURATION_BYTES, MOST_FILES = 64 * 1024 * 1024, 1024 * 1024, 20_000
-_NOTES = (".md", ".markdown", ".mdown", ".mkd", ".mkdn")
+#: How the names of notes end.
+NOTES = (".md", ".markdown", ".mdown", ".mkd", ".mkdn")
 #: What in a note is more than words: code that is executed (markdown-exec), a template, a file put in its place.
 _MORE_THAN_WORDS = re.compile(rb"\bexec\b|\{[{%]|--8<--|!!python")
 #: The folder of the runbooks, which are trusted one by one.
@@ -28,40 +29,27 @@ def read_site(configuration: str) -> Runbook:
 
     Plugins and hooks may execute any file, so the hash is over all of them; left out are notes of nothing but words,
     and folders that the configuration may not name: runbooks, the built site, those with a dot, caches. `files` holds
-    SHA-256s.
-    Raises DefinitionError where something would lead out of what is hashed: a configuration that inherits or names such
-    a place, a link into one.
+    SHA-256s. Raises DefinitionError where something would lead out of what is hashed: a configuration that inherits or
+    names such a place, a link into one.
     """
     top = os.path.dirname(os.path.realpath(configuration))
     path = os.path.join(top, CONFIGURATION)
     output = _check_configuration(path)
     files: dict[str, bytes] = {}
-    for name in _names(top, "", output):
+    for name in names(top, lambda name, is_folder: is_folder and _unread(name, output)):
         whole = os.path.join(top, name)
         if os.path.islink(whole):
             files[name] = _target(top, whole, output)
             continue
-        data = content(whole, FILE_BYTES)
-        if name.endswith(_NOTES) and not _MORE_THAN_WORDS.search(data):
+        data = content(
+            whole, FILE_BYTES, (f"is larger than {FILE_BYTES >> 20} MiB", "keep it out of the site's folder")
+        )
+        if name.endswith(NOTES) and not _MORE_THAN_WORDS.search(data):
             continue
         if len(files) == MOST_FILES:
             raise refused(top, f"has more than {MOST_FILES} files", "build a folder that has only the site")
         files[name] = hashlib.sha256(data).hexdigest().encode()
     return Runbook("site", "what is executed to build the site", "", "", path, digest(files), files=files)
-
-
-def _names(top: str, below: str, output: str) -> Iterator[str]:
-    """The paths of all files and links that a build may read, in order."""
-    try:
-        entries = sorted(os.scandir(os.path.join(top, below)), key=lambda entry: entry.name)
-    except OSError as error:
-        raise refused(os.path.join(top, below), f"cannot be read: {error.strerror}", "check its rights") from error
-    for entry in entries:
-        name = f"{below}/{entry.name}" if below else entry.name
-        if not entry.is_dir(follow_symlinks=False):
-            yield name
-        elif not _unread(name, output):
-            yield from _names(top, name, output)
 
 
 def _unread(name: str, output: str) -> bool:
@@ -84,9 +72,10 @@ def _check_configuration(path: str) -> str:
     """Refuse one that leads out of what is hashed; returns the name of the folder that it builds into."""
     import yaml
 
+    data = content(path, CONFIGURATION_BYTES, (f"is larger than {CONFIGURATION_BYTES >> 20} MiB", "write less into it"))
     try:
         # Not built into values, since tags of MkDocs would import what they name.
-        root = yaml.compose(content(path, CONFIGURATION_BYTES), Loader=yaml.SafeLoader)
+        root = yaml.compose(data, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, UnicodeError, RecursionError) as error:
         raise refused(path, "is not YAML", "run mkdocs build, which says where") from error
     top = os.path.dirname(path)

@@ -88,11 +88,19 @@ class Probe:
 
     def stages(self) -> Iterator[Stage]:
         """Every stage as it ends. The socket is closed afterwards."""
-        steps = (self._resolve, self._connect, self._tls, self._request, self._response, self._accept, self._ping)
+        steps = {
+            "resolve": self._resolve,
+            "connect": self._connect,
+            "tls": self._tls,
+            "request": self._request,
+            "response": self._response,
+            "accept": self._accept,
+            "ping": self._ping,
+            "idle": self._rest,
+        }
         try:
-            for step in (*steps, self._rest):
-                name, started = step.__name__.strip("_"), time.monotonic()
-                name = "idle" if name == "rest" else name
+            for name, step in steps.items():
+                started = time.monotonic()
                 try:
                     told = step()
                 except Failed as failure:
@@ -198,11 +206,11 @@ class Probe:
         started = time.monotonic()
         head, ending = self._read_head()
         seconds = _since(started)
-        if head[3:5] == bytes([_SETTINGS, 0]) and head[5:9] == bytes(4):
+        if _greets_http2(head):
             raise Failed("http2-only", "the server greets with HTTP/2 SETTINGS and not with an HTTP/1.1 answer")
         if ending and not head:
             raise Failed(ending, {"closed": "the connection was closed without an answer"}.get(ending, ""))
-        if b"\r\n\r\n" not in head and b"\n\n" not in head:
+        if not _is_whole(head):
             if ending == "timed-out":
                 raise Failed("timed-out", "the answer did not end", begins=_text(head[:BODY_BYTES]))
             raise Failed("not-http", "what came is no HTTP answer", begins=_text(head[:BODY_BYTES]))
@@ -236,7 +244,7 @@ class Probe:
         assert self._socket is not None
         head = bytearray()
         deadline = time.monotonic() + self.timeout
-        while b"\r\n\r\n" not in head and b"\n\n" not in head and len(head) < HEAD_BYTES:
+        while not _is_whole(head) and not _greets_http2(head) and len(head) < HEAD_BYTES:
             try:
                 self._socket.settimeout(max(0.01, deadline - time.monotonic()))
                 data = self._socket.recv(4096)
@@ -245,8 +253,6 @@ class Probe:
             if not data:
                 return bytes(head), "closed"
             head += data
-            if head[3:5] == bytes([_SETTINGS, 0]) and head[5:9] == bytes(4):
-                break
         return bytes(head), ""
 
     def _accept(self) -> Stage:
@@ -289,29 +295,21 @@ class Probe:
             for frame in self._frames(deadline):
                 if frame.opcode is Opcode.PONG:
                     return {}
-                if frame.opcode is Opcode.CLOSE:
-                    raise Failed("closed", _closing(frame))
         raise Failed("timed-out", "no pong came")
 
     def _rest(self) -> Stage | None:
         """Silence, to see whether somebody on the way ends it."""
-        if self.idle <= 0:
-            self._protocol.send_close(1000)
-            with suppress(OSError):
-                self._flush()
-            return None
         deadline = time.monotonic() + self.idle
         while time.monotonic() < deadline:
-            for frame in self._frames(deadline):
-                if frame.opcode is Opcode.CLOSE:
-                    raise Failed("closed", _closing(frame))
+            for _ in self._frames(deadline):
+                pass
         self._protocol.send_close(1000)
         with suppress(OSError):
             self._flush()
-        return {"silent": self.idle}
+        return {"silent": self.idle} if self.idle > 0 else None
 
-    def _frames(self, deadline: float) -> list[Frame]:
-        """Frames that came by then, at least one read's; raises Failed when the connection ends."""
+    def _frames(self, deadline: float) -> Iterator[Frame]:
+        """Frames that came by then, at least one read's; raises Failed when the connection, or the websocket, ends."""
         assert self._socket is not None
         data, self._received = bytes(self._received), bytearray()
         if not data:
@@ -319,14 +317,18 @@ class Probe:
                 self._socket.settimeout(max(0.01, deadline - time.monotonic()))
                 data = self._socket.recv(65536)
             except TimeoutError:
-                return []
+                return
             except OSError as error:
                 raise Failed(_word(error), _sentence(error)) from error
             if not data:
                 raise Failed("closed", "the connection was closed without a close frame")
         self._protocol.receive_data(data)
         self._flush()
-        return [event for event in self._protocol.events_received() if isinstance(event, Frame)]
+        for event in self._protocol.events_received():
+            if isinstance(event, Frame):
+                if event.opcode is Opcode.CLOSE:
+                    raise Failed("closed", _closing(event))
+                yield event
 
     def _flush(self) -> None:
         assert self._socket is not None
@@ -343,6 +345,15 @@ _ANSWERED = {
     "subprotocol": "sec-websocket-protocol",
     "extensions": "sec-websocket-extensions",
 }
+
+
+def _is_whole(head: bytes | bytearray) -> bool:
+    """Whether the head of an answer has come to its end."""
+    return b"\r\n\r\n" in head or b"\n\n" in head
+
+
+def _greets_http2(head: bytes | bytearray) -> bool:
+    return head[3:5] == bytes([_SETTINGS, 0]) and head[5:9] == bytes(4)
 
 
 def _closing(frame: Frame) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from starlette.applications import Starlette
@@ -17,15 +17,16 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from runbook.catalog import find
-from runbook.errors import RunbookError, UntrustedError, UsageError
+from runbook.errors import RunbookError, UntrustedError
 from runbook.executors.offers import offers
 from runbook.model import Parameter, Plan, Runbook, Scenario
-from runbook.pipeline import prepare, prepare_for_lab
+from runbook.pipeline import chosen_lab, prepare, prepare_for_lab
 from runbook.preview import as_json
 from runbook.renderers.plain import requirements
 from runbook.renderers.renderer import renderer
 from runbook.server.guard import API, BODY_BYTES, PROTOCOL
 from runbook.server.runs import Busy, LiveRun, Runs, digest
+from runbook.server.stream import Bell
 from runbook.values import parse_value, written
 
 #: A WebSocket hears something at least this often, in seconds: a page that hears nothing connects again.
@@ -38,30 +39,18 @@ class State:
     """What every open page is told of: the build that is shown, and the runs there are."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._told = asyncio.Event()
+        self._bell = Bell(loop)
         self.build = 0
         self.problem = ""
-
-    def changed(self) -> None:
-        """Tell all pages; from any thread."""
-        # After the server has ended there is nobody to tell.
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._tell)
-
-    def _tell(self) -> None:
-        told, self._told = self._told, asyncio.Event()
-        told.set()
+        #: Tell all pages; from any thread.
+        self.changed = self._bell.ring
+        self.wait = self._bell.wait
 
     def built(self, problem: str = "") -> None:
         """The site was built anew, or, with `problem`, could not be; from any thread."""
         self.build += not problem
         self.problem = problem
         self.changed()
-
-    async def wait(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._told.wait(), seconds)
 
 
 class Api:
@@ -124,7 +113,7 @@ class Api:
             # Nothing is wrong with the question: a person is still typing.
             return JSONResponse({"fields": fields})
         plan, scenario = _prepared(runbook, values, lab)
-        words = [{"command": _shown(command.argv), "does": requirements(command)} for command in plan.commands]
+        words = [{"command": shlex.join(command.argv), "does": requirements(command)} for command in plan.commands]
         return JSONResponse({**as_json(plan), "shown": words, "digest": digest(plan, scenario)})
 
     async def start(self, request: Request) -> Response:
@@ -208,16 +197,8 @@ def _wrong(runbook: Runbook, values: dict[str, str]) -> list[tuple[str, str]]:
 def _prepared(runbook: Runbook, values: dict[str, str], lab: str) -> tuple[Plan, Scenario | None]:
     if not lab:
         return prepare(runbook, values), None
-    scenario = next((scenario for scenario in runbook.labs if scenario.id == lab), None)
-    if scenario is None:
-        raise UsageError(f"{runbook.name} has no such lab")
+    scenario = chosen_lab(runbook, lab)
     return prepare_for_lab(runbook, scenario, values), scenario
-
-
-def _shown(argv: tuple[str, ...]) -> str:
-    import shlex
-
-    return shlex.join(argv)
 
 
 def _summary(run: LiveRun) -> dict[str, object]:

@@ -64,15 +64,14 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._api(scope, receive, send)
             return
-        refusal = self.refusal(scope)
+        refusal, private = self.refusal(scope), _is_api(scope)
         if refusal is None:
-            app, receive = self._api if _is_api(scope) else self._site, _limited(receive)
             try:
-                await app(scope, receive, _with_headers(send, _is_api(scope)))
+                await (self._api if private else self._site)(scope, _limited(receive), _with_headers(send, private))
+                return
             except _TooLong as error:
-                await _refuse(scope, send, Refusal(error.status_code, error.detail))
-        else:
-            await _refuse(scope, send, refusal)
+                refusal = Refusal(error.status_code, error.detail)
+        await _refuse(scope, send, refusal)
 
     def refusal(self, scope: Scope) -> Refusal | None:
         """Why this request is not let through; None when it is."""

@@ -24,11 +24,10 @@ _STYLE_ATTRIBUTE = re.compile(rb'\bstyle="([^"]*)"')
 
 
 class Pages:
-    """An ASGI application over the newest build; before the first one it says that it is being built."""
+    """An ASGI application over the newest build, of which there must be one before anybody asks."""
 
-    def __init__(self) -> None:
-        self._files: StaticFiles | None = None
-        self._policy = ""
+    _files: StaticFiles
+    _policy: str
 
     def show(self, folder: str) -> None:
         """Serve this folder from now on. From any thread; reads all pages once."""
@@ -36,13 +35,8 @@ class Pages:
         self._files, self._policy = StaticFiles(directory=folder, html=True), policy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        files, policy = self._files, self._policy
-        if files is None:
-            response = PlainTextResponse("The site is being built; ask again in a moment.\n", 503, {"retry-after": "1"})
-            await response(scope, receive, send)
-            return
         host = next(value.decode("latin-1") for name, value in scope["headers"] if name == b"host")
-        header = policy.replace("HOST", host).encode("latin-1")
+        header = self._policy.replace("HOST", host).encode("latin-1")
 
         async def with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -50,7 +44,7 @@ class Pages:
             await send(message)
 
         try:
-            await files(scope, receive, with_policy)
+            await self._files(scope, receive, with_policy)
         except HTTPException as error:
             response = PlainTextResponse(f"{error.detail}\n", error.status_code)
             await response(scope, receive, send)

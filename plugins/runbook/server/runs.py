@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import logging
 import secrets
 import shlex
@@ -271,8 +273,5 @@ class Runs:
 
 def digest(plan: Plan, scenario: Scenario | None) -> str:
     """What a person saw of a plan before they ran it, as SHA-256 in hexadecimal: any other plan has another one."""
-    import hashlib
-    import json
-
     words = [as_json(plan), [command.argv for command in plan.commands], scenario.id if scenario else None]
     return hashlib.sha256(json.dumps(words, sort_keys=True).encode("utf-8", "surrogateescape")).hexdigest()

@@ -25,11 +25,41 @@ Frame = tuple[int, str]
 _number = itemgetter(0)
 
 
+class Bell:
+    """Wakes all who wait for it in the event loop `loop`; rung by any thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._lock = threading.Lock()
+        self._rung = asyncio.Event()
+        #: Whether the loop has been asked already, so that many rings in a row cost it one call.
+        self._asked = False
+
+    def ring(self) -> None:
+        with self._lock:
+            asked, self._asked = self._asked, True
+        if not asked:
+            # After the loop has ended there is nobody to wake.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        with self._lock:
+            self._asked = False
+        rung, self._rung = self._rung, asyncio.Event()
+        rung.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Until it is rung, or for so long."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._rung.wait(), seconds)
+
+
 class Log:
     """The frames of one run. Written by one thread or several, read in the event loop `loop`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, window: int = WINDOW_BYTES) -> None:
-        self._loop = loop
+        self._bell = Bell(loop)
         self._window = window
         self._lock = threading.Lock()
         self._last = 0
@@ -39,8 +69,6 @@ class Log:
         self._first = 0
         self._kept = 0
         self.ended = False
-        self._told = asyncio.Event()
-        self._telling = False
 
     def add(self, kind: str, **words: object) -> None:
         """Append a frame; `ended` is the last one."""
@@ -56,9 +84,7 @@ class Log:
             else:
                 self._events.append(frame)
             self.ended = kind == "end"
-            telling, self._telling = self._telling, True
-        if not telling:
-            self._loop.call_soon_threadsafe(self._tell)
+        self._bell.ring()
 
     def _give_up(self) -> None:
         while self._kept > self._window and self._first < len(self._output) - 1:
@@ -68,12 +94,6 @@ class Log:
         if self._first > 1024 and self._first > len(self._output) // 2:
             del self._output[: self._first]
             self._first = 0
-
-    def _tell(self) -> None:
-        with self._lock:
-            self._telling = False
-        told, self._told = self._told, asyncio.Event()
-        told.set()
 
     def after(self, number: int) -> list[Frame]:
         """The frames after this one that are still there, in order, as many as a reader takes at once."""
@@ -94,13 +114,12 @@ class Log:
 
     async def follow(self, number: int, seconds: float) -> list[Frame] | None:
         """As `after`, but waits until there is one, or for so long; None when no more will come."""
-        # In this order, or what happens in between would be missed.
-        told, ended = self._told, self.ended
+        # In this order, or an end in between would be missed.
+        ended = self.ended
         frames = self.after(number)
         if frames or ended:
             return frames or None
-        with suppress(TimeoutError):
-            await asyncio.wait_for(told.wait(), seconds)
+        await self._bell.wait(seconds)
         return self.after(number)
 
     @property
