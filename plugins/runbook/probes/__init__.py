@@ -13,6 +13,7 @@ from types import ModuleType
 #: Every kind and its line of help; module `probes/<kind>.py`, with `_` for `-`, has `arguments(parser)` and
 #: `run(arguments)`.
 KINDS = {
+    "packet-capture": "a capture file: websocket handshakes, retransmissions, resets",
     "haproxy-log": "a log of HAProxy, counted: how sessions ended, how long websockets lived",
     "websocket": "the handshake of a websocket, stage by stage",
 }

@@ -2,7 +2,8 @@
 # syslog daemon would write it. Sourced by the scripts.
 set -eu
 here=$(dirname "$0")
-log=/tmp/haproxy.log
+# /run is the lab's own; the rest of the file system is the host's.
+log=/run/haproxy.log
 
 proxy() {
     "$RUNBOOK_PYTHON" -I "$here/world.py" serve 9001 >/dev/null 2>&1 &
