@@ -22,6 +22,8 @@ from runbook.trust import store_path
 QUIET_SECONDS = 0.2
 #: How long a build may take to end, in seconds.
 STOP_SECONDS = 10.0
+#: A file's time comes from a clock of the kernel that ticks this seldom, in seconds (CONFIG_HZ=100).
+CLOCK_SECONDS = 0.01
 #: What is no change of content.
 _LOOKED = {"opened", "closed_no_write"}
 
@@ -49,9 +51,15 @@ class Rebuilder:
         self._show = show
         self._failed = failed
         self._number = 0
+        configuration = find_configuration(start)
+        #: What counts of the folders that are not watched with all below, besides Python modules.
+        self._beside = {configuration, store_path()}
+        self._configuration = configuration
         #: The folders of the build that is shown, and of the one before.
         self._shown: list[str] = []
         self._plugin: RunbookPlugin | None = None
+        #: When the build that is shown, or is made, began, in seconds since the epoch.
+        self._began = 0.0
         self._changed = threading.Event()
         self._stopped = False
         self._observer = Observer()
@@ -61,6 +69,7 @@ class Rebuilder:
     def build(self) -> None:
         """Build once and show it. Raises as `build` does."""
         self._number += 1
+        self._began = time.time()
         output = os.path.join(self._folder, str(self._number))
         config = build(self._start, execute=self._execute, output=output, served=self._served)
         self._show(config.site_dir)
@@ -81,6 +90,7 @@ class Rebuilder:
             self._observer.start()
         except OSError as error:
             self._failed(_unwatched(error))
+        self._look_back(self._watched)
         self._thread.start()
 
     def stop(self) -> None:
@@ -108,21 +118,39 @@ class Rebuilder:
                 # A hook of the knowledge base, say; the next change may have mended it.
                 self._failed(ExecutionError(f"building the site broke: {type(error).__name__}: {error}"))
 
+    def _counts(self, names: list[str], below: bool) -> bool:
+        """Whether the site may be made from one of these; of a folder not watched `below`, few are."""
+        hidden = all(os.path.basename(name).startswith(".") or "__pycache__" in name for name in names)
+        beside = any(name in self._beside or name.endswith(".py") for name in names)
+        return not hidden and (below or beside)
+
     def _watch(self, config: MkDocsConfig) -> None:
-        configuration = find_configuration(self._start)
-        wanted = {(os.path.dirname(configuration), False), (config.docs_dir, True)}
+        wanted = {(os.path.dirname(self._configuration), False), (config.docs_dir, True)}
         wanted |= {(path, True) for path in (*config.watch, *config.theme.dirs[:1]) if os.path.isdir(path)}
         wanted |= {(root, True) for root, _ in roots(self._start)}
         # What somebody allows in another terminal is shown, too.
         decisions = os.path.dirname(store_path())
         wanted |= {(decisions, False)} if os.path.isdir(decisions) else set()
         for path, below in sorted(wanted - self._watched):
-            handler = _Handler(self._changed, {configuration, store_path()}, below)
+            handler = _Handler(self._changed, self._counts, below)
             try:
                 self._observer.schedule(handler, path, recursive=below)
             except OSError as error:
                 self._failed(_unwatched(error))
+        self._look_back(wanted - self._watched)
         self._watched |= wanted
+
+    def _look_back(self, watched: set[tuple[str, bool]]) -> None:
+        """Build again if a file changed after the build began and before it was watched."""
+        for path, below in watched:
+            for folder, folders, names in os.walk(path):
+                for name in names:
+                    file = os.path.join(folder, name)
+                    if self._counts([file], below) and _changed_at(file) > self._began - CLOCK_SECONDS:
+                        self._changed.set()
+                        return
+                if not below:
+                    folders.clear()
 
 
 def _unwatched(error: OSError) -> ExecutionError:
@@ -131,17 +159,23 @@ def _unwatched(error: OSError) -> ExecutionError:
     return ExecutionError(f"changes of some files are not seen: {error.strerror}\n    {cure}")
 
 
-class _Handler(FileSystemEventHandler):
-    """Says that something changed; of a folder that is not watched `below`, only these files and Python modules."""
+def _changed_at(path: str) -> float:
+    """When it was last written, renamed or given other rights, in seconds since the epoch; 0 when it is gone."""
+    try:
+        return os.lstat(path).st_ctime
+    except OSError:
+        return 0.0
 
-    def __init__(self, changed: threading.Event, files: set[str], below: bool) -> None:
+
+class _Handler(FileSystemEventHandler):
+    """Says that something changed, if it `counts`."""
+
+    def __init__(self, changed: threading.Event, counts: Callable[[list[str], bool], bool], below: bool) -> None:
         self._changed = changed
-        self._files = files
+        self._counts = counts
         self._below = below
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         names = [os.fsdecode(name) for name in (event.src_path, event.dest_path) if name]
-        beside = any(name in self._files or name.endswith(".py") for name in names)
-        hidden = all(os.path.basename(name).startswith(".") or "__pycache__" in name for name in names)
-        if event.event_type not in _LOOKED and not hidden and not event.is_directory and (self._below or beside):
+        if event.event_type not in _LOOKED and not event.is_directory and self._counts(names, self._below):
             self._changed.set()

@@ -41,6 +41,10 @@ PEOPLE = Needs(capabilities=("sys_ptrace",))
 NETWORK = Needs(network=True)
 ADMIN = Needs(capabilities=("net_admin",))
 
+#: The host goes on between the two, and other tests make namespaces and listen on ports; what the sandbox hides, it
+#: hides each time.
+TRIES = 5
+
 #: What the runbooks of this project run, or will run.
 ROWS = [
     # Disks, volumes, file systems.
@@ -206,8 +210,12 @@ def test_root_sees_the_same(
     free, confined = both(row, places, executors)
     if row.how == "differs":
         assert free != confined, f"it does not differ any more: {row.why}"
-    else:
-        assert free == confined
+        return
+    for _ in range(TRIES):
+        if free == confined:
+            return
+        free, confined = both(row, places, executors)
+    assert free == confined
 
 
 #: What an ordinary user runs. In Landlock nobody sees into other processes, not even into the user's own.
@@ -272,12 +280,20 @@ def test_a_user_sees_the_same(places: dict[str, str]) -> None:
     command = [*python[: python.index("-m")], "-c", AS_A_USER, json.dumps(argvs), json.dumps(environment(False, {}))]
     open_to_all(Path(places["key"]).parent)
     Path(places["luks"]).chmod(0o644)
-    done = subprocess.run(command, env={**os.environ, **added}, cwd="/", capture_output=True, text=True, check=True)
-    captures = [
-        Capture("parity", (), Ending(ending), code, out.encode("latin-1"), err.encode("latin-1"))
-        for ending, code, out, err in map(json.loads, done.stdout.splitlines())
-    ]
-    for row, free, confined in zip(USER_ROWS, captures[::2], captures[1::2], strict=True):
-        how = "same" if row.how == "differs" else row.how
-        same = compared(how, free) == compared(how, confined)
-        assert same is (row.how != "differs"), (row, free, confined)
+    rows = list(enumerate(USER_ROWS))
+    for _ in range(TRIES):
+        done = subprocess.run(command, env={**os.environ, **added}, cwd="/", capture_output=True, text=True, check=True)
+        captures = [
+            Capture("parity", (), Ending(ending), code, out.encode("latin-1"), err.encode("latin-1"))
+            for ending, code, out, err in map(json.loads, done.stdout.splitlines())
+        ]
+        pairs = list(zip(captures[::2], captures[1::2], strict=True))
+        rows = [(number, row) for number, row in rows if not as_expected(row, *pairs[number])]
+        if not rows:
+            return
+    raise AssertionError([(row, *pairs[number]) for number, row in rows])
+
+
+def as_expected(row: Row, free: Capture, confined: Capture) -> bool:
+    how = "same" if row.how == "differs" else row.how
+    return (compared(how, free) == compared(how, confined)) is (row.how != "differs")

@@ -550,6 +550,25 @@ def test_the_browser_gets_the_key_by_a_file_that_nobody_else_can_read(base: Base
         assert f'url={server.url}"' in page
 
 
+def test_a_change_during_the_first_build_is_built(tmp_path: Path) -> None:
+    """Before anything is watched: the hook writes a note when the build is about to end, and only once."""
+    base = Base(tmp_path / "base")
+    base.path.mkdir()
+    base.runbook("short", [{"argv": ["true"]}])
+    site(base, index="# Before\n")
+    with (base.path / "mkdocs.yml").open("a") as file:
+        file.write("hooks: [hook.py]\n")
+    (base.path / "hook.py").write_text(
+        "from pathlib import Path\n"
+        "def on_post_build(config):\n"
+        "    note = Path(config.docs_dir, 'index.md')\n"
+        "    if 'Before' in note.read_text():\n"
+        "        note.write_text('# After\\n')\n"
+    )
+    with serving(base) as server:
+        until(lambda: b"After" in server.ask("/")[1])
+
+
 def test_it_ends_in_the_middle_of_a_build_too(tmp_path: Path) -> None:
     """Of the first, and of one after a change; a page wants a runbook that runs for long."""
     base = Base(tmp_path / "base")
