@@ -11,6 +11,7 @@ from importlib import import_module
 
 #: Every kind and its line of help; module `probes/<kind>.py` has `arguments(parser)` and `run(arguments)`.
 KINDS = {
+    "namespaces": "what is inside each network namespace",
     "websocket": "the handshake of a websocket, stage by stage",
 }
 
