@@ -39,7 +39,8 @@ def peer_down(facts: Facts) -> Iterator[Finding]:
             if not link.other_index:
                 far, advice = "its other end is gone", "Make the pair again, then set both ends up."
             elif other is not None:
-                far = f"its other end, {other[1].name} in {other[0].title}, is {'without carrier' if other[1].up else 'down'}"
+                state = "up, but has no carrier either" if other[1].up else "down"
+                far = f"its other end, {other[1].name} in {other[0].title}, is {state}"
                 up = inside(other[0], f"ip link set {shlex.quote(other[1].name)} up", changes=True)
                 advice = f"Set the other end up:\n{up}"
             else:
@@ -65,8 +66,8 @@ def loopback_down(facts: Facts) -> Iterator[Finding]:
                 "loopback-down",
                 Verdict.WARNING,
                 f"{place(one, down[0])} is down",
-                "A new namespace has its loopback, but down. Programs in there cannot reach 127.0.0.1, ::1, nor any address "
-                "of their own, and fail in ways that do not look like a network's fault.",
+                "A new namespace has its loopback, but down. Programs in there cannot reach 127.0.0.1, ::1, nor any "
+                "address of their own, and fail in ways that do not look like a network's fault.",
                 "Set it up:\n" + inside(one, "ip link set lo up", changes=True),
                 one.evidence("links"),
                 (NAMESPACES,),
@@ -122,8 +123,8 @@ def address_duplicate(facts: Facts) -> Iterator[Finding]:
                 "address-duplicate",
                 Verdict.WARNING,
                 f"{ip} is there twice on one wire: {' and '.join(place(*end) for end in clash[:4])}",
-                "Both answer when somebody asks who has this address, or each believes that it is itself. Answers go to the "
-                "wrong one, or to nobody.",
+                "Both answer when somebody asks who has this address, or each believes that it is itself. Answers go "
+                "to the wrong one, or to nobody.",
                 "Take it from one of the two:\n"
                 + inside(clash[1][0], f"ip address del {ip} dev {shlex.quote(clash[1][1].name)}", changes=True),
                 tuple(line for one in spaces for line in one.evidence("links")),
@@ -138,8 +139,8 @@ def address_duplicate(facts: Facts) -> Iterator[Finding]:
             Verdict.OK,
             f"The same address in several places, apart from each other ({len(apart)} in all); {ip}: "
             + ", ".join(place(*end) for end in held[:4]),
-            "No wire that could be seen joins them. Namespaces and VRFs exist so that the same address can be used in each; "
-            "it only means that an address alone does not say which of them is meant.",
+            "No wire that could be seen joins them. Namespaces and VRFs exist so that the same address can be used in "
+            "each; it only means that an address alone does not say which of them is meant.",
             evidence=tuple(line for one in {o.inode: o for o, _ in held}.values() for line in one.evidence("links")),
             references=(VRF,),
         )
@@ -169,8 +170,8 @@ def no_default_route(facts: Facts) -> Iterator[Finding]:
             "no-default-route",
             Verdict.OK,
             f"No default route: {'; '.join(words for _, words in missing[:6])}",
-            "What is in no network that is listed there is answered with “Network is unreachable”. For a namespace or VRF "
-            "of its own that is often meant.",
+            "What is in no network that is listed there is answered with “Network is unreachable”. For a namespace or "
+            "VRF of its own that is often meant.",
             "See what can be reached from there:\n" + inside(missing[0][0], "ip route get 192.0.2.1"),
             tuple({line: None for one, _ in missing[:6] for line in one.evidence("routes")}),
             (NAMESPACES,),

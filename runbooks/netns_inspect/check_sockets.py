@@ -59,8 +59,8 @@ def bgp_down(facts: Facts) -> Iterator[Finding]:
     for peer in facts.peers:
         if peer in told or any(peer == other for _, _, other in up):
             continue
-        seen = facts.everything and not facts.hidden and all("sockets" in one.answered for one in facts.namespaces)
-        verdict = Verdict.CRITICAL if seen or facts.asked_for and facts.entered else Verdict.UNKNOWN
+        seen = facts.step == "all" and not facts.hidden and all("sockets" in one.answered for one in facts.namespaces)
+        verdict = Verdict.CRITICAL if seen or (facts.step == "one" and facts.entered) else Verdict.UNKNOWN
         yield Finding(
             "bgp-down",
             verdict,
@@ -103,8 +103,8 @@ def listen_overlap(facts: Facts) -> Iterator[Finding]:
             "listen-overlap",
             Verdict.OK,
             f"Several listen on the same port, without a conflict: {', '.join(words[:4])}",
-            "Each namespace has all ports of its own, and each VRF where programs bind to it. So “the port is taken” and “the "
-            "service answers” are only true of one of them.",
+            "Each namespace has all ports of its own, and each VRF where programs bind to it. So “the port is taken” "
+            "and “the service answers” are only true of one of them.",
             evidence=tuple(line for one in list(spaces.values())[:6] for line in one.evidence("sockets")),
             references=(NAMESPACES,),
         )
@@ -121,8 +121,8 @@ def forwarding_differs(facts: Facts) -> Iterator[Finding]:
                 "forwarding-differs",
                 Verdict.OK,
                 f"{label} is forwarded in {_names(on)}, and not in {_names(off)}",
-                f"net.{family}.{path.replace('/', '.')} belongs to each namespace. A new one has the kernel's default or "
-                "its maker's, whatever the host says, so a router in a namespace must be told by itself.",
+                f"net.{family}.{path.replace('/', '.')} belongs to each namespace. A new one has the kernel's default "
+                "or its maker's, whatever the host says, so a router in a namespace must be told by itself.",
                 "See it from inside:\n    ip netns exec NAME sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding",
                 tuple(line for one in (on[0], off[0]) for line in one.evidence("forwarding")),
                 (IP_SYSCTL,),

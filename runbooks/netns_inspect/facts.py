@@ -124,13 +124,15 @@ class Namespace:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`hidden` counts the processes whose namespace could not be told; `peers` are the BGP peers that should be up."""
+    """`hidden` counts the processes whose namespace could not be told; `peers` are the BGP peers that should be up.
+
+    `step` is the step that told: `all`, `one` for the namespace that was asked for, or `own`."""
 
     namespaces: tuple[Namespace, ...] = ()
     hidden: int = 0
     refused: tuple[str, ...] = ()
     peers: tuple[str, ...] = ()
-    everything: bool = False
+    step: str = ""
     asked_for: str = ""
     unread: tuple[Unread, ...] = ()
 
@@ -142,7 +144,7 @@ class Facts:
         """The other end of a veth, where it could be looked at."""
         if link.kind != "veth" or not link.other_index:
             return None
-        inode = dict((number, inode) for inode, number in here.ids).get(link.other_id)
+        inode = {number: inode for inode, number in here.ids}.get(link.other_id)
         inode = here.inode if link.other_id < 0 else inode
         there = next((one for one in self.namespaces if one.inode == inode), None)
         found = next((one for one in there.links if one.index == link.other_index), None) if there else None

@@ -42,7 +42,7 @@ def judge(facts: Facts) -> Iterator[Finding]:
 
 
 def _is_known(facts: Facts) -> bool:
-    wanted = facts.entered if facts.asked_for else facts.namespaces
+    wanted = facts.entered if facts.step == "one" else facts.namespaces
     return all(one.answered >= set(ASKS) for one in wanted)
 
 
@@ -59,7 +59,7 @@ def _unseen(facts: Facts) -> Iterator[Finding]:
             "See what is mounted there:\n    findmnt -t nsfs",
             references=(NETNS,),
         )
-    if facts.asked_for:
+    if facts.asked_for and facts.step == "one":
         return
     left = [one for one in facts.namespaces if not one.entered]
     if not left and not facts.hidden:
@@ -67,14 +67,14 @@ def _unseen(facts: Facts) -> Iterator[Finding]:
     names = ", ".join(one.title for one in left[:8]) + (f" and {len(left) - 8} more" if len(left) > 8 else "")
     unseen = [f"not looked into: {names}"] if left else []
     if facts.hidden:
-        unseen.append(f"{facts.hidden} processes do not show which namespace they are in")
+        unseen.append(f"processes that do not show in which they are: {facts.hidden}")
     yield Finding(
         "not-permitted",
         Verdict.UNKNOWN,
         f"{len(facts.entered)} of the network namespaces here could be looked into; {'; '.join(unseen)}",
-        "Names in /run/netns everybody can read. To enter a namespace takes root, and so does to see where other users' "
-        "processes are; containers have namespaces without a name, which only their processes show. What is wrong in "
-        "there cannot be told from here.",
+        "Names in /run/netns everybody can read. To enter a namespace takes root, and so does to see where other "
+        "users' processes are; containers have namespaces without a name, which only their processes show. What is "
+        "wrong in there cannot be told from here.",
         "Look into all of them, or into one by its name:\n"
         "    sudo runbook run netns-inspect\n"
         "    sudo runbook run netns-inspect --set namespace=NAME",
@@ -85,6 +85,16 @@ def _unseen(facts: Facts) -> Iterator[Finding]:
 
 def _well(facts: Facts) -> Finding:
     vrfs = [link.name for one in facts.entered for link in one.links if link.kind == "vrf"]
+    if facts.asked_for and facts.step == "one":
+        return Finding(
+            "healthy",
+            Verdict.OK,
+            f"Nothing is wrong in {facts.entered[0].title}, the one that was asked for",
+            f"The other {len(facts.namespaces) - 1} that are known here were not looked into, and so not the other "
+            "ends of its pairs; that they are up, the carrier of each pair tells.",
+            evidence=facts.entered[0].evidence("links", "sockets"),
+            references=(NETNS,),
+        )
     if len(facts.namespaces) == 1 and not vrfs:
         return Finding(
             "only-default",
@@ -106,8 +116,8 @@ def _well(facts: Facts) -> Finding:
         "healthy",
         Verdict.OK,
         "; ".join(words),
-        "Every pair of links has both ends up, and nothing waits for an answer on BGP's port. Remember that `ip`, `ss` and "
-        "`ping` show one namespace only: the one that you are in.",
+        "Every pair of links has both ends up, and nothing waits for an answer on BGP's port. Remember that `ip`, `ss` "
+        "and `ping` show one namespace only: the one that you are in.",
         evidence=facts.entered[0].evidence("list"),
         references=(NETNS,),
     )

@@ -30,8 +30,8 @@ def parse(captures: Captures) -> Facts:
             # `ip netns exec` itself refuses: no such name, or no right to it.
             reason = capture.stderr.decode("utf-8", "replace").strip().split("\n")[0] or "the probe told nothing"
             unread = (Unread(reason, Evidence(step, "stderr", 1, 1)),)
-            return Facts(peers=peers, asked_for=named, unread=unread)
-        return replace(_read(capture, step), peers=peers, everything=step == "all", asked_for=named)
+            return Facts(peers=peers, asked_for=named, step=step, unread=unread)
+        return replace(_read(capture, step), peers=peers, step=step, asked_for=named)
     return Facts(peers=peers, asked_for=named)
 
 
@@ -68,7 +68,7 @@ def _read(capture: Capture, step: str) -> Facts:
             spaces[inode] = _answered(spaces[inode], line, number)
         except Unreadable as error:
             evidence = Evidence(step, "stdout", number, number)
-            unread.append(Unread(f"{spaces[inode].title}, {str(line.get('ask'))}: {str(error)}", evidence))
+            unread.append(Unread(f"{spaces[inode].title}, {line['ask']}: {error}", evidence))
             if line.get("ask") != "enter":
                 spaces[inode] = replace(spaces[inode], entered=True)
     unread += _cut_short(spaces, asked, own, told[-1][0])

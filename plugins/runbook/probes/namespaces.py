@@ -1,7 +1,7 @@
 """Network namespaces, one by one: which there are, and what ip(8), ss(8) and the kernel say inside each.
 
-One JSON object a line. First `{"ask": "list", …}`: every namespace that could be found, by the number of its inode, with
-the names that /run/netns has for it and the processes in it. Then, for each that is looked into, one line a question:
+One JSON object a line. First `{"ask": "list", …}`: every namespace that could be found, by its inode number, with the
+names that /run/netns has for it and the processes in it. Then, for each that is looked into, one line a question:
 `{"inode": …, "ask": …, "argv": …, "exit": …, "stdout": …, "stderr": …}` with what the command printed, word by word.
 Without `--all` only the namespace that the probe itself is in is looked into; entering another takes root (setns(2)).
 """
@@ -84,7 +84,8 @@ def _lines(everything: bool, most: int) -> Iterator[Line]:
     try:
         chosen = [own, *(inode for inode in found if inode != own)][: most if everything else 1]
         for inode in chosen:
-            if inode != own or everything:
+            # Our own comes first, so there is no way back to go.
+            if inode != own:
                 trouble = _enter(files.get(inode))
                 if trouble:
                     yield {"inode": inode, "ask": "enter", "error": trouble}
@@ -111,7 +112,7 @@ def _find() -> tuple[dict[int, Namespace], int, list[str]]:
                 continue
         refused.append(name)
     hidden = 0
-    for pid in filter(str.isdecimal, _names("/proc")):
+    for pid in sorted(filter(str.isdecimal, _names("/proc")), key=int):
         path = f"/proc/{pid}/ns/net"
         try:
             inode = os.stat(path).st_ino
