@@ -161,7 +161,7 @@ def test_a_session_that_was_just_ended_is_no_fault(state: str, down: bool) -> No
 def test_another_try_beside_an_established_session_is_no_fault() -> None:
     def also(lines: list[Line]) -> None:
         for line in lines:
-            if line["ask"] == "sockets" and "10.0.12.1:" in line["stdout"]:
+            if line["ask"] == "sockets" and "10.0.12.1:" in line["stdout"] and ":22 " in line["stdout"]:
                 line["stdout"] += "tcp SYN-SENT 0 1 10.0.12.1:50000 10.0.12.2:179\n"
 
     assert "bgp-down" not in codes(changed("two-vrfs", also))
