@@ -48,6 +48,8 @@ DOORS = {
 
 #: The rooms where processes may be started, and what starts them.
 STARTING_ROOMS = {"executors", "labs"}
+#: The one probe that asks commands of the host: it is itself what an executor has started, and ends with it.
+STARTING_PROBES = {("probes", "namespaces.py")}
 STARTING_MODULES = {"subprocess", "pexpect", "ptyprocess", "pty", "multiprocessing"}
 STARTING_NAMES = ("exec", "fork", "posix_spawn", "spawn", "system", "popen")
 SHELL_CALLS = {"Popen", "run", "call", "check_call", "check_output"}
@@ -196,7 +198,7 @@ def starters(house: dict[str, Module]) -> Iterator[str]:
     """Processes started outside the rooms for it, and `shell=True` anywhere."""
     for module in house.values():
         yield from shells(module.path, module.tree)
-        if module.room in STARTING_ROOMS:
+        if module.room in STARTING_ROOMS or (module.room, module.path.name) in STARTING_PROBES:
             continue
         for line, what in starts(module.tree, module.package):
             yield f"{module.at(line)}: {what} starts processes; only {' and '.join(sorted(STARTING_ROOMS))} may"
@@ -265,6 +267,7 @@ BAD = [
     ("__init__.py", "from runbook.model import Run", "imports nothing"),
     ("pipeline.py", "import subprocess", "starts processes"),
     ("pipeline.py", "from pexpect import spawn", "starts processes"),
+    ("probes/websocket.py", "import subprocess", "starts processes"),
     ("cli/show.py", "import os\nos.execvp('a', ['a'])", "os.execvp starts processes"),
     ("cli/show.py", "from os import posix_spawn", "os.posix_spawn starts processes"),
     ("catalog.py", "import os\nos.system('x')", "os.system starts processes"),
