@@ -158,7 +158,6 @@ def _enter(descriptor: int | None) -> str:
 
 
 def _inside(inode: int, files: dict[int, int]) -> Iterator[Line]:
-    yield {"inode": inode, "ask": "ids", "ids": _ids(files)}
     for ask, argv in QUESTIONS.items():
         line: Line = {"inode": inode, "ask": ask, "argv": list(argv)}
         try:
@@ -171,6 +170,8 @@ def _inside(inode: int, files: dict[int, int]) -> Iterator[Line]:
             stdout, stderr = (data.decode("utf-8", "surrogateescape") for data in (done.stdout, done.stderr))
             cut = {"error": f"more than {ANSWER} characters"} if len(stdout) > ANSWER else {}
             yield {**line, "exit": done.returncode, "stdout": stdout[:ANSWER], "stderr": stderr[:4096], **cut}
+    # Last: the kernel gives a namespace its number when a link is first listed whose other end is in there.
+    yield {"inode": inode, "ask": "ids", "ids": _ids(files)}
 
 
 def _ids(files: dict[int, int]) -> dict[str, int]:
