@@ -33,6 +33,9 @@ def _namespace(facts: Facts, one: Namespace) -> Branch:
     branches = [_link(facts, one, link, used) for link in tops[:MOST_LINKS]]
     if len(tops) > MOST_LINKS:
         branches.append(Branch(f"… {len(tops) - MOST_LINKS} more links"))
+    if one.neighbours:
+        silent = f"no answer from {', '.join(one.failed_neighbours[:4])}" if one.failed_neighbours else ""
+        branches.append(Branch("neighbours", "", (f"{one.neighbours} known", silent)))
     branches += [Branch("sockets", "", sockets)] if (sockets := tuple(_sockets(one))) else []
     return Branch(one.title, "", tuple(remarks), tuple(branches))
 

@@ -240,3 +240,13 @@ def test_the_expert_reads_the_same(name: str) -> None:
         assert words in drawing, words
     for words in has_not:
         assert words not in drawing, words
+
+
+def test_a_neighbour_that_does_not_answer_is_on_the_map() -> None:
+    # As `ip -j neigh` said it where one was dead and another was just being looked for.
+    entries = (
+        '[{"dst":"10.7.0.99","dev":"lan0","state":["FAILED"]},{"dst":"10.7.0.98","dev":"lan0","state":["INCOMPLETE"]},'
+        '{"dst":"10.7.0.50","dev":"lan0","lladdr":"06:00:00:00:00:50","state":["PERMANENT"]},{}]'
+    )
+    drawing = changed("only-default", _replaced("neighbours", "[]", entries)).drawing
+    assert "3 known · no answer from 10.7.0.99" in drawing
