@@ -223,7 +223,7 @@ def test_nothing_that_ran_gives_no_ok() -> None:
     assert judged(captures, "two-vrfs").verdict is Verdict.UNKNOWN
 
 
-#: What an expert read from each recording: the words that the result must have, and those that it must not.
+#: What an expert read from each recording (in bgp-half-open, with its ports edited): the words that the result must have, and those that it must not.
 EXPERT = {
     "recorded-vendor-vrf": (["BGP with 10.0.12.2: ESTAB", "ns-VRF1"], ["default via"]),
     "recorded-two-tables": (["VRF, table 10", "VRF, table 20", "e-blue", "lo-red", "default via 10.0.0.2"], ["! down"]),
@@ -243,7 +243,7 @@ def test_the_expert_reads_the_same(name: str) -> None:
 
 
 def test_a_neighbour_that_does_not_answer_is_on_the_map() -> None:
-    # As `ip -j neigh` said it where one was dead and another was just being looked for.
+    # In the form of `ip -j neigh`, written by hand: one is dead, another is just being looked for.
     entries = (
         '[{"dst":"10.7.0.99","dev":"lan0","state":["FAILED"]},{"dst":"10.7.0.98","dev":"lan0","state":["INCOMPLETE"]},'
         '{"dst":"10.7.0.50","dev":"lan0","lladdr":"06:00:00:00:00:50","state":["PERMANENT"]},{}]'
