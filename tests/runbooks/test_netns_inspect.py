@@ -223,7 +223,8 @@ def test_nothing_that_ran_gives_no_ok() -> None:
     assert judged(captures, "two-vrfs").verdict is Verdict.UNKNOWN
 
 
-#: What an expert read from each recording (in bgp-half-open, with its ports edited): the words that the result must have, and those that it must not.
+#: What an expert read from each recording (in bgp-half-open, with its ports edited):
+#: the words that the result must have, and those that it must not.
 EXPERT = {
     "recorded-vendor-vrf": (["BGP with 10.0.12.2: ESTAB", "ns-VRF1"], ["default via"]),
     "recorded-two-tables": (["VRF, table 10", "VRF, table 20", "e-blue", "lo-red", "default via 10.0.0.2"], ["! down"]),
