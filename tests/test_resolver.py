@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from runbook.errors import ParameterError
@@ -57,10 +59,17 @@ def test_an_empty_value_is_a_value() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "value"), [({}, "/home/me/log"), ({"where": "~/x"}, "/home/me/x"), ({"where": "a~"}, "a~")]
+    ("given", "value"), [({}, "/home/me/log"), ({"where": "~/x"}, "/home/me/x"), ({"where": "/a~"}, "/a~")]
 )
 def test_a_path_begins_at_the_home_of_who_runs_it(given: dict[str, str], value: Value) -> None:
     assert resolve(runbook(WHERE), given) == {"where": value}
+
+
+def test_a_path_that_is_given_begins_in_the_folder_of_who_runs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert resolve(runbook(WHERE), {"where": "logs/a"}) == {"where": str(tmp_path / "logs" / "a")}
 
 
 def test_only_a_path_has_a_home() -> None:

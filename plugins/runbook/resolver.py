@@ -42,7 +42,9 @@ def defaults(runbook: Runbook) -> dict[str, Value]:
 
 
 def _value(parameter: Parameter, text: str) -> Value:
-    return _expand(parameter, parse_value(parameter.type, text, parameter.choices, parameter.pattern))
+    value = _expand(parameter, parse_value(parameter.type, text, parameter.choices, parameter.pattern))
+    # A person means the folder they are in; a step has a folder of its own.
+    return os.path.abspath(value) if parameter.type == "path" and isinstance(value, str) else value
 
 
 def _expand(parameter: Parameter, value: Value) -> Value:

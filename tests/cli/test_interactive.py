@@ -257,6 +257,14 @@ def test_what_was_typed_before_a_question_is_no_answer(base: Base) -> None:
     assert not (base.path / "trace").exists()
 
 
+def test_a_command_that_says_how_far_it_is_is_believed(base: Base) -> None:
+    says = "for part in 10 55; do printf '\\r%s %%' $part >&2; sleep 0.4; done; echo done"
+    base.runbook("far", [{"argv": ["sh", "-c", says]}])
+    with terminal(base, "run", "far") as child:
+        child.expect("… a: 0.[0-9]+ s · 55 %")
+        assert "a: exited 0" in rest(child)
+
+
 def test_progress_never_wraps(base: Base) -> None:
     base.runbook("missing", [{"argv": ["no-such-tool"]}, {"argv": ["sleep", "0.3"]}])
     with terminal(base, "run", "missing") as child:

@@ -226,7 +226,7 @@ def test_what_a_command_printed_is_text(page: Page) -> None:
 
 def test_of_much_output_the_page_holds_the_end(page: Page) -> None:
     found = begin(page, "much")
-    expect(found.locator(".rb-result .rb-output")).to_contain_text("300000", timeout=20_000)
+    expect(found.locator(".rb-result .rb-output")).to_contain_text("300000", timeout=60_000)
     expect(found.locator(".rb-result .rb-gap")).to_be_visible(visible=False)
 
 

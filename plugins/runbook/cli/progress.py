@@ -29,6 +29,8 @@ class Progress:
         #: What the interactive command that runs does to the person's screen; there is one at a time.
         self._drawing: Drawn | None = None
         self._begun: dict[str, float] = {}
+        #: How far a command says that it is: the last of what it drew over itself.
+        self._far: dict[str, str] = {}
         self._ended: dict[str, Capture] = {}
         self._settled: set[str] = set()
         self._printed = 0
@@ -63,6 +65,8 @@ class Progress:
             # It goes to the person as it comes, `--quiet` or not: it may be a question.
             self._pass_on(event.data)
             return
+        elif (last := event.data.rpartition(b"\r"))[1] and b"\n" not in last[2]:
+            self._far[event.step] = one_line(last[2][:40].decode("utf-8", "replace"))
         if not self._quiet:
             self._show(force=not isinstance(event, Output))
 
@@ -128,7 +132,8 @@ class Progress:
         if capture is not None:
             return "" if capture.ending is Ending.SKIPPED else f"  {_sign(capture)} {step}: {_how(capture)}"
         if step in self._begun:
-            return f"  … {step}: {duration(time.monotonic() - self._begun[step])}"
+            far = f" · {self._far[step]}" if self._far.get(step) else ""
+            return f"  … {step}: {duration(time.monotonic() - self._begun[step])}{far}"
         return ""
 
 

@@ -8,10 +8,14 @@ from __future__ import annotations
 import argparse
 import sys
 from importlib import import_module
+from types import ModuleType
 
-#: Every kind and its line of help; module `probes/<kind>.py` has `arguments(parser)` and `run(arguments)`.
+#: Every kind and its line of help; module `probes/<kind>.py`, with `_` for `-`, has `arguments(parser)` and
+#: `run(arguments)`.
 KINDS = {
     "namespaces": "what is inside each network namespace",
+    "packet-capture": "a capture file: websocket handshakes, retransmissions, resets",
+    "haproxy-log": "a log of HAProxy, counted: how sessions ended, how long websockets lived",
     "websocket": "the handshake of a websocket, stage by stage",
 }
 
@@ -24,8 +28,12 @@ def main() -> int:
     for name, text in KINDS.items():
         kind = kinds.add_parser(name, help=text)
         if name in words[:1]:
-            module = import_module(f"runbook.probes.{name}")
+            module = _module(name)
             kind.description = module.__doc__
             module.arguments(kind)
     arguments = parser.parse_args(words)
-    return int(import_module(f"runbook.probes.{arguments.kind}").run(arguments))
+    return int(_module(arguments.kind).run(arguments))
+
+
+def _module(kind: str) -> ModuleType:
+    return import_module(f"runbook.probes.{kind.replace('-', '_')}")
