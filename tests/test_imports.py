@@ -48,8 +48,6 @@ DOORS = {
 
 #: The rooms where processes may be started, and what starts them.
 STARTING_ROOMS = {"executors", "labs"}
-#: The one probe that asks commands of the host: it is itself what an executor has started, and ends with it.
-STARTING_PROBES = {("probes", "namespaces.py")}
 STARTING_MODULES = {"subprocess", "pexpect", "ptyprocess", "pty", "multiprocessing"}
 STARTING_NAMES = ("exec", "fork", "posix_spawn", "spawn", "system", "popen")
 SHELL_CALLS = {"Popen", "run", "call", "check_call", "check_output"}
@@ -198,7 +196,7 @@ def starters(house: dict[str, Module]) -> Iterator[str]:
     """Processes started outside the rooms for it, and `shell=True` anywhere."""
     for module in house.values():
         yield from shells(module.path, module.tree)
-        if module.room in STARTING_ROOMS or (module.room, module.path.name) in STARTING_PROBES:
+        if module.room in STARTING_ROOMS:
             continue
         for line, what in starts(module.tree, module.package):
             yield f"{module.at(line)}: {what} starts processes; only {' and '.join(sorted(STARTING_ROOMS))} may"

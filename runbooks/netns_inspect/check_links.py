@@ -156,7 +156,7 @@ def without_default(one: Namespace) -> Iterator[str]:
         if not any(address.scope == "global" for link in mine for address in link.addresses):
             continue
         names = {link.name for link in mine}
-        ways = [route for route in one.routes if route.destination == "default" and route.kind == "unicast"]
+        ways = [route for route in one.routes if route.destination == "default"]
         if not any(
             route.link in names or (not route.link and (route.table == tables.get(vrf, "main"))) for route in ways
         ):

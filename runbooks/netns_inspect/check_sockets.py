@@ -11,7 +11,7 @@ from runbook.model import Finding, Reference, Verdict
 from .check_links import NAMESPACES, inside
 from .facts import Facts, Namespace, Socket
 
-BGP = "179"
+BGP = 179
 RFC4271 = Reference(
     "RFC 4271, A Border Gateway Protocol 4, 8.2.2", "https://www.rfc-editor.org/rfc/rfc4271#section-8.2.2"
 )
@@ -88,7 +88,7 @@ def _tcpdump(one: Namespace) -> str:
 
 def listen_overlap(facts: Facts) -> Iterator[Finding]:
     """The same port in several namespaces or VRFs."""
-    held: dict[tuple[str, str], dict[str, Namespace]] = defaultdict(dict)
+    held: dict[tuple[str, int], dict[str, Namespace]] = defaultdict(dict)
     for one in facts.entered:
         for socket in one.sockets:
             if socket.listens:

@@ -78,9 +78,8 @@ def _sockets(one: Namespace) -> Iterator[str]:
     if listens:
         more = f" and {len(listens) - 6} more" if len(listens) > 6 else ""
         yield f"listens: {', '.join(list(listens)[:6])}{more}"
-    others = [socket for socket in one.sockets if not socket.listens]
-    bgp = [socket for socket in others if "179" in (socket.port, socket.peer_port)]
+    bgp = [socket for socket in one.sockets if not socket.listens]
     for socket in bgp[:3]:
         yield f"BGP with {socket.peer}: {socket.state}"
-    if len(others) > len(bgp):
-        yield f"{len(others) - len(bgp)} other connections"
+    if one.other_sockets:
+        yield f"{one.other_sockets} other connections"

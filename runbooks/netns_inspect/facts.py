@@ -35,10 +35,9 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route; `table` is main, local or a number."""
+    """One route that leads on; `table` is main, default or a number."""
 
     destination: str
-    kind: str
     table: str
     gateway: str
     link: str
@@ -46,29 +45,28 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Socket:
-    """One socket; addresses without their port, `link` is what it is bound to (a VRF, for example)."""
+    """One socket; `link` is what it is bound to (a VRF, for example). Without a peer, `peer_port` is 0."""
 
     protocol: str
     state: str
     local: str
     link: str
-    port: str
+    port: int
     peer: str
-    peer_port: str
-    process: str
-    line: int
+    peer_port: int
 
     @property
     def listens(self) -> bool:
-        return self.state == "LISTEN" or (self.state == "UNCONN" and self.peer_port == "*")
+        return self.state == "LISTEN" or (self.state == "UNCONN" and not self.peer_port)
 
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
     """One network namespace. Without `entered` no more is known of it than that it is there.
 
-    `lines` says on which line of the probe each question was answered; `ids` are the namespaces (inode) by the number
-    that this one has for them.
+    `sockets` are those that listen or are on BGP's port; of the others there is only the number. `lines` says on which
+    line of the probe each question was answered; `ids` are the namespaces (inode) by the number that this one has for
+    them.
     """
 
     inode: int
@@ -83,6 +81,7 @@ class Namespace:
     neighbours: int = 0
     failed_neighbours: tuple[str, ...] = ()
     sockets: tuple[Socket, ...] = ()
+    other_sockets: int = 0
     forwarding: tuple[tuple[str, str], ...] = ()
     ids: tuple[tuple[int, int], ...] = ()
     answered: frozenset[str] = frozenset()
@@ -99,7 +98,8 @@ class Namespace:
     @property
     def isolated(self) -> bool:
         """Nothing but its loopback, no name, no socket: a sandbox that is to reach nothing."""
-        return not self.names and not self.own and len(self.links) == 1 and not self.sockets
+        silent = not self.sockets and not self.other_sockets
+        return not self.names and not self.own and len(self.links) == 1 and silent
 
     def link(self, name: str) -> Link | None:
         return next((link for link in self.links if link.name == name), None)

@@ -1,11 +1,11 @@
-"""Reads the probe's lines: the list of namespaces, and what ip(8), ss(8) and the kernel said inside each."""
+"""Reads the probe's lines: the list of namespaces, and what the kernel said inside each."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from runbook.formats import Unread, json_document
 from runbook.helpers import Captures, Unreadable
@@ -13,8 +13,10 @@ from runbook.model import Capture, Ending, Evidence
 
 from .facts import Address, Facts, Link, Namespace, Route, Socket
 
+_Value = TypeVar("_Value", str, int, bool, list[Any])
+
 #: What is asked inside each namespace; a namespace is known when all of these were answered.
-ASKS = ("links", "routes", "neighbours", "sockets", "forwarding")
+ASKS = ("links", "routes", "neighbours", "sockets", "forwarding", "ids")
 
 
 def parse(captures: Captures) -> Facts:
@@ -22,22 +24,26 @@ def parse(captures: Captures) -> Facts:
     named = str(captures.parameters.get("namespace", "") or "")
     words = str(captures.parameters.get("bgp-peers", "") or "")
     peers = tuple(word for word in re.split(r"[,\s]+", words) if word)
+    unread = tuple(_no_such(captures))
     for step in ("all", "one", "own"):
         capture = captures.ran(step)
-        if capture is None:
-            continue
-        if step != "own" and not capture.stdout and capture.exit_code not in (0, None):
-            # `ip netns exec` itself refuses: no such name, or no right to it.
-            reason = capture.stderr.decode("utf-8", "replace").strip().split("\n")[0] or "the probe told nothing"
-            unread = (Unread(reason, Evidence(step, "stderr", 1, 1)),)
-            return Facts(peers=peers, asked_for=named, step=step, unread=unread)
-        return replace(_read(capture, step), peers=peers, step=step, asked_for=named)
-    return Facts(peers=peers, asked_for=named)
+        if capture is not None and not (step == "one" and unread):
+            facts = _read(capture, step)
+            return replace(facts, peers=peers, step=step, asked_for=named, unread=(*unread, *facts.unread))
+    return Facts(peers=peers, asked_for=named, unread=unread)
+
+
+def _no_such(captures: Captures) -> Iterator[Unread]:
+    """`ip netns exec` itself refuses: no such name, or no right to it."""
+    one = captures.ran("one")
+    if one is not None and not one.stdout and one.exit_code not in (0, None):
+        reason = one.stderr.decode("utf-8", "replace").strip().split("\n")[0] or "the probe told nothing"
+        yield Unread(reason, Evidence("one", "stderr", 1, 1))
 
 
 def _read(capture: Capture, step: str) -> Facts:
     """{"ask": "list", "own": 4026531840, "hidden": 0, "refused": [], "found": [{"inode": 4026532250, "names": …
-    {"inode": 4026532250, "ask": "routes", "argv": ["ip", …], "exit": 0, "stdout": "[{\"dst\":\"default\", …
+    {"inode": 4026532250, "ask": "routes", "routes": [{"to": "default", "table": "main", …
     """
     if capture.truncated:
         raise Unreadable("more was printed than is kept", step, max(1, capture.stdout.count(b"\n")))
@@ -79,7 +85,7 @@ def _read(capture: Capture, step: str) -> Facts:
 def _cut_short(spaces: dict[int, Namespace], asked: dict[int, set[str]], own: object, last: int) -> Iterator[Unread]:
     """Namespaces that were begun with and not ended; what was refused, or never begun with, is told elsewhere."""
     for inode, asks in asked.items():
-        missing = [ask for ask in ("ids", *ASKS) if ask not in asks]
+        missing = [ask for ask in ASKS if ask not in asks]
         if missing and "enter" not in asks and (asks or inode == own):
             one = spaces[inode]
             yield Unread(f"{one.title}: no answer for {', '.join(missing)}", Evidence(one.step, "stdout", last, last))
@@ -120,159 +126,154 @@ def _listed(entry: object, first: dict[str, Any], step: str, number: int) -> Nam
 def _answered(one: Namespace, line: dict[str, Any], number: int) -> Namespace:
     """The namespace with this answer in it; raises Unreadable where there is none or it makes no sense."""
     ask = line["ask"]
-    refusal = Unreadable("there was no answer", one.step, number)
     if "error" in line:
         raise Unreadable(str(line["error"]), one.step, number)
-    if ask == "ids":
-        told = line.get("ids")
-        if not isinstance(told, dict) or not all(isinstance(value, int) for value in told.values()):
-            raise refusal
-        ids = tuple((int(inode), value) for inode, value in told.items() if inode.isdecimal())
-        return replace(one, entered=True, ids=ids, lines=(*one.lines, (ask, number)))
-    if ask not in _READERS or not isinstance(line.get("stdout"), str):
-        raise refusal
-    # Where there is no IPv6, grep(1) says 2 and has answered for IPv4 all the same.
-    if line.get("exit") != 0 and not (ask == "forwarding" and line["stdout"]):
-        raise Unreadable(str(line.get("stderr", "")).strip() or "the command failed", one.step, number)
+    told = {key: value for key, value in line.items() if key not in ("inode", "ask")}
+    if ask not in _READERS or not told:
+        raise Unreadable("there was no answer", one.step, number)
     try:
-        one = replace(_READERS[ask](one, line["stdout"], number), entered=True, answered=one.answered | {ask})
-    except Unreadable as error:
-        raise Unreadable(str(error), one.step, number) from None
-    except (TypeError, KeyError, AttributeError, ValueError):
-        raise Unreadable("this is not what the command prints", one.step, number) from None
+        one = replace(_READERS[ask](one, told), entered=True, answered=one.answered | {ask})
+    except (TypeError, KeyError, ValueError):
+        raise Unreadable("this is not what the probe tells", one.step, number) from None
     return replace(one, lines=(*one.lines, (ask, number)))
 
 
-def _objects(text: str) -> list[dict[str, Any]]:
-    # An old iproute2 prints nothing where there is nothing.
-    found = _document(text) if text.strip() else []
-    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-        raise ValueError
-    # iproute2 leaves an empty object where it has filtered one out.
-    return [entry for entry in found if entry]
+class _Entry:
+    """One JSON object, whose fields have the type that is asked for; raises ValueError for what it should not have."""
+
+    def __init__(self, found: object, *names: str) -> None:
+        if not isinstance(found, dict) or not found.keys() <= set(names):
+            raise ValueError
+        self._found = found
+
+    def text(self, name: str) -> str:
+        return self._one(name, str)
+
+    def number(self, name: str, without: int | None = None) -> int:
+        """Where it is not told, `without`."""
+        return without if without is not None and name not in self._found else self._one(name, int)
+
+    def flag(self, name: str) -> bool:
+        return self._one(name, bool)
+
+    def each(self, name: str, *names: str) -> tuple[_Entry, ...]:
+        return tuple(_Entry(entry, *names) for entry in self._one(name, list))
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        found = self._one(name, list)
+        if not all(isinstance(word, str) for word in found):
+            raise ValueError
+        return tuple(found)
+
+    def addresses(self, name: str) -> tuple[Address, ...]:
+        found = []
+        for ip, prefix, scope in self._one(name, list):
+            if not isinstance(ip, str) or type(prefix) is not int or not isinstance(scope, str):
+                raise ValueError
+            found.append(Address(ip, prefix, scope))
+        return tuple(found)
+
+    def _one(self, name: str, kind: type[_Value]) -> _Value:
+        value = self._found[name]
+        # To Python true is a number.
+        if type(value) is not kind or (isinstance(value, int) and value < 0 and name != "other_id"):
+            raise ValueError
+        return value
 
 
-def _text(entry: dict[str, Any], key: str) -> str:
-    value = entry.get(key, "")
-    if not isinstance(value, str | int):
-        raise ValueError
-    return str(value)
+_LINK = ("index", "name", "kind", "up", "carrier", "other_index", "other_id", "master", "table", "addresses")
 
 
-def _links(one: Namespace, text: str, number: int) -> Namespace:
-    """[{"ifindex":2,"link_index":3,"ifname":"et1","flags":["UP","LOWER_UP"],"link_netnsid":0,
-    "linkinfo":{"info_kind":"veth"},"addr_info":[{"family":"inet","local":"10.0.12.1","prefixlen":30,"scope":"global"}]}]
+def _links(one: Namespace, told: dict[str, Any]) -> Namespace:
+    """{"links": [{"index": 2, "name": "et1", "kind": "veth", "up": true, "carrier": true, "other_index": 3,
+    "other_id": 0, "addresses": [["10.0.12.1", 30, "global"]]}]}
     """
-    found = []
-    for entry in _objects(text):
-        info = entry.get("linkinfo", {})
-        data = info.get("info_data") or {}
-        flags = entry["flags"]
-        addresses = tuple(
-            Address(_text(address, "local"), int(address["prefixlen"]), _text(address, "scope"))
-            for address in entry["addr_info"]
-            if address and "local" in address
+    entries = _Entry(told, "links").each("links", *_LINK)
+    names = {entry.number("index"): entry.text("name") for entry in entries}
+    links = []
+    for entry in entries:
+        kind, master = entry.text("kind"), entry.number("master", 0)
+        links.append(
+            Link(
+                entry.number("index"),
+                entry.text("name"),
+                kind,
+                entry.flag("up"),
+                entry.flag("carrier"),
+                entry.number("other_index", 0),
+                entry.number("other_id", -1),
+                # It may be in another namespace, where it is not listed.
+                names.get(master, ""),
+                str(entry.number("table")) if kind == "vrf" else "",
+                entry.addresses("addresses"),
+            )
         )
-        kind = "loopback" if "LOOPBACK" in flags else _text(info, "info_kind")
-        up, carrier = "UP" in flags, "LOWER_UP" in flags
-        index, other, number_of = (
-            int(entry["ifindex"]),
-            int(entry.get("link_index") or 0),
-            entry.get("link_netnsid", -1),
-        )
-        table = _text(data, "table") if kind == "vrf" else ""
-        name, master = _text(entry, "ifname"), _text(entry, "master")
-        found.append(Link(index, name, kind, up, carrier, other, int(number_of), master, table, addresses))
-    if not any(link.kind == "loopback" for link in found):
+    if not any(link.kind == "loopback" for link in links):
         # Every namespace has one, and it cannot be deleted.
         raise ValueError
-    return replace(one, links=tuple(found))
+    return replace(one, links=tuple(links))
 
 
-def _routes(one: Namespace, text: str, number: int) -> Namespace:
-    """[{"dst":"default","gateway":"198.51.100.1","dev":"et2","flags":[]},
-    {"type":"unreachable","dst":"default","table":"10","metric":4278198272,"flags":[]}]
-    """
-    routes = tuple(
-        Route(
-            _text(entry, "dst") if entry["dst"] else "",
-            _text(entry, "type") or "unicast",
-            _text(entry, "table") or "main",
-            _text(entry, "gateway"),
-            _text(entry, "dev"),
-        )
-        for entry in _objects(text)
-    )
-    return replace(one, routes=routes)
+def _routes(one: Namespace, told: dict[str, Any]) -> Namespace:
+    """{"routes": [{"to": "default", "table": "main", "via": "198.51.100.1", "link": "et2"}]}"""
+    entries = _Entry(told, "routes").each("routes", "to", "table", "via", "link")
+    names = ("to", "table", "via", "link")
+    return replace(one, routes=tuple(Route(*(entry.text(name) for name in names)) for entry in entries))
 
 
-def _neighbours(one: Namespace, text: str, number: int) -> Namespace:
-    """[{"dst":"10.0.12.2","dev":"et1","lladdr":"06:00:00:00:00:02","state":["REACHABLE"]}]"""
-    entries = _objects(text)
-    failed = tuple(_text(entry, "dst") for entry in entries if "FAILED" in entry.get("state", ()))
-    return replace(one, neighbours=len(entries), failed_neighbours=failed)
+def _neighbours(one: Namespace, told: dict[str, Any]) -> Namespace:
+    """{"known": 3, "failed": ["10.7.0.99"]}"""
+    entry = _Entry(told, "known", "failed")
+    return replace(one, neighbours=entry.number("known"), failed_neighbours=entry.texts("failed"))
 
 
-_SOCKET = re.compile(r"(tcp|udp|mptcp|sctp|dccp)\s+(\S+)\s+\d+\s+\d+\s+(\S+):(\S+)\s+(\S+):(\S+)(?:\s+(.*))?\s*")
-_PROCESS = re.compile(r'users:\(\("((?:[^"\\]|\\.)*)"')
+_SOCKET = ("protocol", "state", "local", "port", "peer", "peer_port", "link")
 _STATES = (
     *("ESTAB", "SYN-SENT", "SYN-RECV", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "CLOSE-WAIT", "LAST-ACK", "LISTEN"),
     *("CLOSING", "UNCONN", "NEW-SYN-RECV", "CLOSED"),
 )
 
 
-def _sockets(one: Namespace, text: str, number: int) -> Namespace:
-    """tcp   LISTEN 0      5            0.0.0.0%blue:22         0.0.0.0:*    users:(("sshd",pid=812,fd=5))
-    tcp   ESTAB  0      0      10.0.12.1:41179    10.0.12.2:179
+def _sockets(one: Namespace, told: dict[str, Any]) -> Namespace:
+    """{"sockets": [{"protocol": "tcp", "state": "ESTAB", "local": "10.0.12.1", "port": 41179, "peer": "10.0.12.2",
+    "peer_port": 179, "link": "blue"}], "others": 12}
     """
+    entry = _Entry(told, "sockets", "others")
     found = []
-    for line in text.split("\n"):
-        if not line.strip():
-            continue
-        match = _SOCKET.fullmatch(line)
-        if match is None or match[2] not in _STATES or not _is_port(match[4]) or not _is_port(match[6]):
-            raise Unreadable(f"`{line}` is no line of ss", one.step, number)
-        local, _, bound = match[3].rpartition("%") if "%" in match[3] else (match[3], "", "")
-        process = _PROCESS.search(match[7] or "")
-        found.append(
-            Socket(
-                match[1],
-                match[2],
-                local.strip("[]"),
-                bound.rstrip("]"),
-                match[4],
-                match[5].partition("%")[0].strip("[]"),
-                match[6],
-                process[1] if process else "",
-                number,
-            )
+    for socket in entry.each("sockets", *_SOCKET):
+        protocol, state, port, far = (
+            socket.text("protocol"),
+            socket.text("state"),
+            socket.number("port"),
+            socket.number("peer_port"),
         )
-    return replace(one, sockets=tuple(found))
-
-
-def _is_port(word: str) -> bool:
-    return word == "*" or (len(word) < 6 and word.isdecimal() and int(word) < 65536)
-
-
-def _forwarding(one: Namespace, text: str, number: int) -> Namespace:
-    """/proc/sys/net/ipv4/ip_forward:1
-    /proc/sys/net/ipv6/conf/all/forwarding:0
-    """
-    found = []
-    for line in text.splitlines():
-        match = re.fullmatch(r"/proc/sys/net/(ipv[46])/(?:ip_forward|conf/all/forwarding):([0-9])", line)
-        if match is None:
+        if protocol not in ("tcp", "udp") or state not in _STATES or max(port, far) > 65535:
             raise ValueError
-        found.append((match[1], match[2]))
-    if not any(name == "ipv4" for name, _ in found):
+        local, peer, link = socket.text("local"), socket.text("peer"), socket.text("link")
+        found.append(Socket(protocol, state, local, link, port, peer, far))
+    return replace(one, sockets=tuple(found), other_sockets=entry.number("others"))
+
+
+def _forwarding(one: Namespace, told: dict[str, Any]) -> Namespace:
+    """{"ipv4": 1, "ipv6": 0}, the latter where there is IPv6."""
+    entry = _Entry(told, "ipv4", "ipv6")
+    names = ("ipv4", "ipv6") if "ipv6" in told else ("ipv4",)
+    return replace(one, forwarding=tuple((name, str(entry.number(name))) for name in names))
+
+
+def _ids(one: Namespace, told: dict[str, Any]) -> Namespace:
+    """{"ids": {"4026532389": 0}}"""
+    ids = told["ids"]
+    if len(told) > 1 or not isinstance(ids, dict) or not all(type(value) is int for value in ids.values()):
         raise ValueError
-    return replace(one, forwarding=tuple(found))
+    return replace(one, ids=tuple((int(inode), value) for inode, value in ids.items()))
 
 
-_READERS: dict[str, Callable[[Namespace, str, int], Namespace]] = {
+_READERS: dict[str, Callable[[Namespace, dict[str, Any]], Namespace]] = {
     "links": _links,
     "routes": _routes,
     "neighbours": _neighbours,
     "sockets": _sockets,
     "forwarding": _forwarding,
+    "ids": _ids,
 }

@@ -1,42 +1,26 @@
-"""Network namespaces, one by one: which there are, and what ip(8), ss(8) and the kernel say inside each.
+"""Network namespaces, one by one: which there are, and what the kernel says inside each.
 
 One JSON object a line. First `{"ask": "list", …}`: every namespace that could be found, by its inode number, with the
-names that /run/netns has for it and the processes in it. Then, for each that is looked into, one line a question:
-`{"inode": …, "ask": …, "argv": …, "exit": …, "stdout": …, "stderr": …}` with what the command printed, word by word.
-Without `--all` only the namespace that the probe itself is in is looked into; entering another takes root (setns(2)).
+names that /run/netns has for it and the processes in it. Then, for each that is looked into, one line a question,
+`{"inode": …, "ask": …, …}`, with what `netlink` tells, or `error` and why not. Without `--all` only the namespace that
+the probe itself is in is looked into; entering another (setns(2)) takes CAP_SYS_ADMIN, and finding those that have no
+name CAP_SYS_PTRACE. This process enters each by itself: it starts no other.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
-import errno
 import json
 import os
-import socket
-import struct
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 #: Where iproute2 keeps the names (ip-netns(8)), and the namespace that we are in.
 NAMES, OWN = "/run/netns", "/proc/self/ns/net"
 CLONE_NEWNET = 0x40000000
-#: How much of one answer is passed on, in characters, and how long a question may take, in seconds.
-ANSWER, PATIENCE = 1 << 20, 10
-#: What is asked in each. `ss -i` is left out on purpose: it would print the keys of BGP sessions (TCP-MD5).
-QUESTIONS = {
-    "links": ("ip", "-j", "-d", "address"),
-    "routes": ("ip", "-j", "route", "show", "table", "all"),
-    "neighbours": ("ip", "-j", "neighbour"),
-    "sockets": ("ss", "-H", "-O", "-n", "-a", "-t", "-u", "-p"),
-    "forwarding": ("grep", "-sH", "", "/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"),
-}
-# linux/rtnetlink.h, linux/net_namespace.h, linux/netlink.h
-_RTM_NEWNSID, _RTM_GETNSID, _NETNSA_NSID, _NETNSA_FD, _NLM_F_REQUEST = 88, 90, 1, 3, 1
 
 Line = dict[str, Any]
 
@@ -80,18 +64,21 @@ def _lines(everything: bool, most: int) -> Iterator[Line]:
             for one in found.values()
         ],
     }
-    files = _opened(found)
+    files, refusals = _opened(found)
     try:
-        chosen = [own, *(inode for inode in found if inode != own)][: most if everything else 1]
-        for inode in chosen:
-            # Our own comes first, so there is no way back to go.
-            if inode != own:
-                trouble = _enter(files.get(inode))
-                if trouble:
-                    yield {"inode": inode, "ask": "enter", "error": trouble}
-                    continue
-            yield from _inside(inode, files)
-        if everything and len(found) > most:
+        yield from _inside(own, files)
+        others = [inode for inode in found if inode != own] if everything else []
+        for inode in others[: most - 1]:
+            try:
+                if inode not in files:
+                    raise refusals[inode]
+                with _entered(files[inode], files[own]):
+                    # All of it before the way back: whoever takes the lines may pause in between.
+                    lines = list(_inside(inode, files))
+            except OSError as error:
+                lines = [{"inode": inode, "ask": "enter", "error": _words(error)}]
+            yield from lines
+        if len(others) >= most:
             yield {"ask": "rest", "error": f"only {most} of {len(found)} were looked into"}
     finally:
         for descriptor in files.values():
@@ -139,56 +126,50 @@ def _names(folder: str) -> list[str]:
         return []
 
 
-def _opened(found: dict[int, Namespace]) -> dict[int, int]:
-    """A descriptor for each that can be opened: before any is entered, so that the way back is there."""
-    files = {}
-    for inode, one in found.items():
-        with suppress(OSError):
+def _opened(found: dict[int, Namespace]) -> tuple[dict[int, int], dict[int, OSError]]:
+    """A descriptor for each that can be opened, before any is entered, so that the way back is there; and why not."""
+    files, refusals = {}, {}
+    # The way back first: there may be more than a process may open.
+    for inode, one in sorted(found.items(), key=lambda item: item[1].path != OWN):
+        try:
             files[inode] = os.open(one.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    return files
+        except OSError as error:
+            refusals[inode] = error
+    return files, refusals
 
 
-def _enter(descriptor: int | None) -> str:
-    """Go into it; gives why not."""
-    if descriptor is None:
-        return os.strerror(errno.EACCES)
+@contextmanager
+def _entered(descriptor: int, back: int) -> Iterator[None]:
+    """Be in another network namespace for a while."""
+    _enter(descriptor)
+    try:
+        yield
+    finally:
+        try:
+            _enter(back)
+        except OSError as error:
+            # Never go on where one is not meant to be.
+            raise SystemExit(f"runbook-probe: no way back to the own namespace: {error}") from error
+
+
+def _enter(descriptor: int) -> None:
+    """setns(2), which Python itself has from 3.12 on."""
     if ctypes.CDLL(None, use_errno=True).setns(descriptor, CLONE_NEWNET) < 0:
-        return os.strerror(ctypes.get_errno())
-    return ""
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def _inside(inode: int, files: dict[int, int]) -> Iterator[Line]:
-    for ask, argv in QUESTIONS.items():
-        line: Line = {"inode": inode, "ask": ask, "argv": list(argv)}
+    # Not before something is asked: it takes longer than all the questions.
+    from runbook.probes.netlink import questions
+
+    for ask, answer in questions(files):
+        line: Line = {"inode": inode, "ask": ask}
         try:
-            done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False)
-        except FileNotFoundError:
-            yield {**line, "error": f"{argv[0]} was not found"}
-        except (OSError, subprocess.TimeoutExpired) as error:
-            yield {**line, "error": str(error)}
-        else:
-            stdout, stderr = (data.decode("utf-8", "surrogateescape") for data in (done.stdout, done.stderr))
-            cut = {"error": f"more than {ANSWER} characters"} if len(stdout) > ANSWER else {}
-            yield {**line, "exit": done.returncode, "stdout": stdout[:ANSWER], "stderr": stderr[:4096], **cut}
-    # Last: the kernel gives a namespace its number when a link is first listed whose other end is in there.
-    yield {"inode": inode, "ask": "ids", "ids": _ids(files)}
+            yield {**line, **answer()}
+        except OSError as error:
+            yield {**line, "error": _words(error)}
 
 
-def _ids(files: dict[int, int]) -> dict[str, int]:
-    """The numbers that this namespace has for others, by which its links name where their other end is."""
-    ids: dict[str, int] = {}
-    try:
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as asked:
-            asked.settimeout(2)
-            for inode, descriptor in files.items():
-                # struct nlmsghdr, struct rtgenmsg (padded), struct nlattr with the descriptor.
-                body = struct.pack("=Bxxx", 0) + struct.pack("=HHi", 8, _NETNSA_FD, descriptor)
-                asked.send(struct.pack("=IHHII", 16 + len(body), _RTM_GETNSID, _NLM_F_REQUEST, 1, 0) + body)
-                answer = asked.recv(4096)
-                if len(answer) >= 28 and struct.unpack_from("=H", answer, 4)[0] == _RTM_NEWNSID:
-                    _, kind, number = struct.unpack_from("=HHi", answer, 20)
-                    if kind == _NETNSA_NSID and number >= 0:
-                        ids[str(inode)] = number
-    except OSError as error:
-        print(f"runbook-probe: {error}", file=sys.stderr)
-    return ids
+def _words(error: OSError) -> str:
+    return error.strerror or str(error)
