@@ -24,21 +24,12 @@ def parse(captures: Captures) -> Facts:
     named = str(captures.parameters.get("namespace", "") or "")
     words = str(captures.parameters.get("bgp-peers", "") or "")
     peers = tuple(word for word in re.split(r"[,\s]+", words) if word)
-    unread = tuple(_no_such(captures))
-    for step in ("all", "one", "own"):
-        capture = captures.ran(step)
-        if capture is not None and not (step == "one" and unread):
-            facts = _read(capture, step)
-            return replace(facts, peers=peers, step=step, asked_for=named, unread=(*unread, *facts.unread))
-    return Facts(peers=peers, asked_for=named, unread=unread)
-
-
-def _no_such(captures: Captures) -> Iterator[Unread]:
-    """`ip netns exec` itself refuses: no such name, or no right to it."""
-    one = captures.ran("one")
-    if one is not None and not one.stdout and one.exit_code not in (0, None):
-        reason = one.stderr.decode("utf-8", "replace").strip().split("\n")[0] or "the probe told nothing"
-        yield Unread(reason, Evidence("one", "stderr", 1, 1))
+    read = [_read(capture, step) for step in ("all", "one", "own") if (capture := captures.ran(step)) is not None]
+    if not read:
+        return Facts(peers=peers, asked_for=named)
+    # All of them are looked into for a name, too, when there is none such.
+    unread = (*read[0].unread, *(why for facts in read[1:] if facts.step == "one" for why in facts.unread))
+    return replace(read[0], peers=peers, asked_for=named, unread=unread)
 
 
 def _read(capture: Capture, step: str) -> Facts:
@@ -77,16 +68,16 @@ def _read(capture: Capture, step: str) -> Facts:
             unread.append(Unread(f"{spaces[inode].title}, {line['ask']}: {error}", evidence))
             if line.get("ask") != "enter":
                 spaces[inode] = replace(spaces[inode], entered=True)
-    unread += _cut_short(spaces, asked, own, told[-1][0])
+    unread += _cut_short(spaces, asked, None if step == "one" else own, told[-1][0])
     names = tuple(str(name) for name in refused)
-    return Facts(tuple(sorted(spaces.values(), key=_order)), hidden, names, unread=tuple(unread))
+    return Facts(tuple(sorted(spaces.values(), key=_order)), hidden, names, step=step, unread=tuple(unread))
 
 
-def _cut_short(spaces: dict[int, Namespace], asked: dict[int, set[str]], own: object, last: int) -> Iterator[Unread]:
+def _cut_short(spaces: dict[int, Namespace], asked: dict[int, set[str]], begun: object, last: int) -> Iterator[Unread]:
     """Namespaces that were begun with and not ended; what was refused, or never begun with, is told elsewhere."""
     for inode, asks in asked.items():
         missing = [ask for ask in ASKS if ask not in asks]
-        if missing and "enter" not in asks and (asks or inode == own):
+        if missing and "enter" not in asks and (asks or inode == begun):
             one = spaces[inode]
             yield Unread(f"{one.title}: no answer for {', '.join(missing)}", Evidence(one.step, "stdout", last, last))
 

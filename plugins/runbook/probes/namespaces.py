@@ -2,9 +2,9 @@
 
 One JSON object a line. First `{"ask": "list", …}`: every namespace that could be found, by its inode number, with the
 names that /run/netns has for it and the processes in it. Then, for each that is looked into, one line a question,
-`{"inode": …, "ask": …, …}`, with what `netlink` tells, or `error` and why not. Without `--all` only the namespace that
-the probe itself is in is looked into; entering another (setns(2)) takes CAP_SYS_ADMIN, and finding those that have no
-name CAP_SYS_PTRACE. This process enters each by itself: it starts no other.
+`{"inode": …, "ask": …, …}`, with what `netlink` tells, or `error` and why not. Looked into is the one that the probe
+itself is in, with `--name` that one instead, with `--all` all. To enter another (setns(2)) takes CAP_SYS_ADMIN, and to
+find those of other users that have no name CAP_SYS_PTRACE. This process enters each by itself: it starts no other.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import ctypes
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,20 +38,22 @@ class Namespace:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--all", action="store_true", help="enter every namespace that is found, which takes root")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--all", action="store_true", help="enter every namespace that is found, which takes root")
+    which.add_argument("--name", default="", help="enter this one only, by the name that /run/netns has for it")
     parser.add_argument("--most", type=int, default=128, help="how many are looked into at most")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Tell what there is; 0 when everything that was wanted could be entered, else 1."""
     whole = True
-    for line in _lines(arguments.all, arguments.most):
+    for line in _lines(arguments):
         whole = whole and "error" not in line
         print(json.dumps(line), flush=True)
     return int(not whole)
 
 
-def _lines(everything: bool, most: int) -> Iterator[Line]:
+def _lines(wanted: argparse.Namespace) -> Iterator[Line]:
     found, hidden, refused = _find()
     own = os.stat(OWN).st_ino
     yield {
@@ -64,22 +66,27 @@ def _lines(everything: bool, most: int) -> Iterator[Line]:
             for one in found.values()
         ],
     }
+    chosen = [own]
+    if wanted.name:
+        chosen = [inode for inode, one in found.items() if wanted.name in one.names]
+        if not chosen:
+            yield {"ask": "rest", "error": f"there is no network namespace with the name {wanted.name!r}"}
+    elif wanted.all:
+        chosen += [inode for inode in found if inode != own]
     files, refusals = _opened(found)
     try:
-        yield from _inside(own, files)
-        others = [inode for inode in found if inode != own] if everything else []
-        for inode in others[: most - 1]:
+        for inode in chosen[: wanted.most]:
             try:
-                if inode not in files:
+                if inode in refusals:
                     raise refusals[inode]
-                with _entered(files[inode], files[own]):
-                    # All of it before the way back: whoever takes the lines may pause in between.
+                # All of it before it is told, which may take as long as whoever takes it likes.
+                with _entered(files[inode], files[own]) if inode != own else nullcontext():
                     lines = list(_inside(inode, files))
             except OSError as error:
                 lines = [{"inode": inode, "ask": "enter", "error": _words(error)}]
             yield from lines
-        if len(others) >= most:
-            yield {"ask": "rest", "error": f"only {most} of {len(found)} were looked into"}
+        if len(chosen) > wanted.most:
+            yield {"ask": "rest", "error": f"only {wanted.most} of {len(chosen)} were looked into"}
     finally:
         for descriptor in files.values():
             os.close(descriptor)

@@ -12,7 +12,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv6Address
-from socket import AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP
+from socket import AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, inet_ntop
 from typing import Any
 
 from pyroute2 import config
@@ -48,6 +48,7 @@ _STATES = (
     *("UNKNOWN", "ESTAB", "SYN-SENT", "SYN-RECV", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "CLOSED", "CLOSE-WAIT"),
     *("LAST-ACK", "LISTEN", "CLOSING", "NEW-SYN-RECV"),
 )
+_CLOSED = 7
 
 Fields = dict[str, Any]
 
@@ -93,7 +94,7 @@ def _again(ask: Callable[[], Fields]) -> Fields:
                 raise
         except NetlinkError as error:
             raise OSError(error.code, os.strerror(error.code)) from error
-        except (NetlinkDecodeError, struct.error, LookupError, TypeError) as error:
+        except (NetlinkDecodeError, struct.error, LookupError, TypeError, ValueError) as error:
             raise OSError(errno.EBADMSG, f"an answer that is not understood ({error!r})") from error
     raise AssertionError
 
@@ -198,44 +199,71 @@ def _sockets(names: Mapping[int, str]) -> Fields:
     """{"sockets": [{"protocol": "tcp", "state": "ESTAB", "local": "10.0.12.1", "port": 41179, "peer": "10.0.12.2",
     "peer_port": 179, "link": "blue"}], "others": 12}: those that listen, each once, and those on BGP's port."""
     told: dict[tuple[object, ...], Fields] = {}
-    count = others = 0
-    for protocol, number in (("tcp", IPPROTO_TCP), ("udp", IPPROTO_UDP)):
-        for family in (AF_INET, AF_INET6):
-            for one in _diagnosed(family, number):
-                count += 1
-                if count > MOST:
-                    raise OSError(errno.E2BIG, f"more than {MOST} sockets")
-                port, far = one["idiag_sport"], one["idiag_dport"]
-                state = _STATES[one["idiag_state"]]
-                state = "UNCONN" if (protocol, state) == ("udp", "CLOSED") else state
-                listens = state == "LISTEN" or (state == "UNCONN" and not far)
-                if not listens and not (protocol == "tcp" and BGP in (port, far)):
-                    others += 1
-                    continue
-                found = {
-                    "protocol": protocol,
-                    "state": state,
-                    "local": _address(one["idiag_src"]),
-                    "port": port,
-                    "peer": _address(one["idiag_dst"]),
-                    "peer_port": far,
-                    "link": names.get(one["idiag_if"], ""),
-                }
-                told.setdefault(tuple(found.values()), found)
-                if len(told) > TOLD_SOCKETS:
-                    raise OSError(errno.E2BIG, f"more than {TOLD_SOCKETS} sockets that listen or are on port {BGP}")
+    others = 0
+    for count, (protocol, state, local, port, peer, far, link) in enumerate(_every_socket()):
+        if count == MOST:
+            raise OSError(errno.E2BIG, f"more than {MOST} sockets")
+        words = "UNCONN" if (protocol, state) == ("udp", _CLOSED) else _STATES[state]
+        listens = words == "LISTEN" or (words == "UNCONN" and not far)
+        if not listens and not (protocol == "tcp" and BGP in (port, far)):
+            others += 1
+            continue
+        found = {"protocol": protocol, "state": words, "local": _address(local), "port": port}
+        found |= {"peer": _address(peer), "peer_port": far, "link": names.get(link, "")}
+        told.setdefault(tuple(found.values()), found)
+        if len(told) > TOLD_SOCKETS:
+            raise OSError(errno.E2BIG, f"more than {TOLD_SOCKETS} sockets that listen or are on port {BGP}")
     return {"sockets": list(told.values()), "others": others}
 
 
-def _diagnosed(family: int, protocol: int) -> Iterator[Any]:
-    """Every socket of this family and protocol (sock_diag(7)); not by get_sock_stats, which keeps them all at once."""
+#: Protocol, state, local address and port, the peer's, and the number of the link that it is bound to.
+_Socket = tuple[str, int, str, int, str, int, int]
+
+
+def _every_socket() -> Iterator[_Socket]:
+    for protocol, number in (("tcp", IPPROTO_TCP), ("udp", IPPROTO_UDP)):
+        for family, suffix in ((AF_INET, ""), (AF_INET6, "6")):
+            try:
+                yield from _diagnosed(family, protocol, number)
+            except FileNotFoundError:
+                # A kernel without tcp_diag or udp_diag; ss(8) reads this table then, too.
+                yield from _from_table(family, protocol, f"/proc/self/net/{protocol}{suffix}")
+
+
+def _diagnosed(family: int, protocol: str, number: int) -> Iterator[_Socket]:
+    """By sock_diag(7); not by pyroute2's get_sock_stats, which keeps them all at once."""
     with DiagSocket() as asked:
         _heed(asked.marshal)
         request = inet_diag_req()
-        request["sdiag_family"], request["sdiag_protocol"], request["idiag_states"] = family, protocol, SS_ALL
-        for message in asked.nlm_request(request, SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST | _NLM_F_DUMP):
-            if message["idiag_family"] == family:
-                yield message
+        request["sdiag_family"], request["sdiag_protocol"], request["idiag_states"] = family, number, SS_ALL
+        for one in asked.nlm_request(request, SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST | _NLM_F_DUMP):
+            if one["idiag_family"] == family:
+                local, peer = (one["idiag_src"], one["idiag_sport"]), (one["idiag_dst"], one["idiag_dport"])
+                yield (protocol, one["idiag_state"], *local, *peer, one["idiag_if"])
+
+
+def _from_table(family: int, protocol: str, path: str) -> Iterator[_Socket]:
+    """By proc_pid_net(5), which does not tell the link that a socket is bound to:
+
+    sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+     0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1289 1 …
+    """
+    try:
+        with open(path) as file:
+            lines = file.readlines()[1:]
+    except FileNotFoundError:
+        # There is no IPv6. Of the other there is always one.
+        if family == AF_INET:
+            raise
+        return
+    for line in lines:
+        ends = []
+        for word in line.split()[1:3]:
+            address, _, port = word.partition(":")
+            # Words of 32 bits, each in the order of this machine.
+            packed = b"".join(struct.pack("=I", int(address[at : at + 8], 16)) for at in range(0, len(address), 8))
+            ends.append((inet_ntop(family, packed), int(port, 16)))
+        yield (protocol, int(line.split()[3], 16), *ends[0], *ends[1], 0)
 
 
 def _address(word: str) -> str:
