@@ -133,36 +133,46 @@ def test_two_ends_that_have_the_same_index_are_not_mixed_up() -> None:
     assert "⇄ p1" not in run.drawing
 
 
-def _replaced(ask: str, old: str, new: str) -> Callable[[list[Line]], None]:
-    def change(lines: list[Line]) -> None:
-        for line in lines:
-            if line["ask"] == ask and "stdout" in line:
-                line["stdout"] = line["stdout"].replace(old, new)
+def _links(lines: list[Line]) -> list[Line]:
+    return [link for line in lines if line["ask"] == "links" for link in line["links"]]
 
-    return change
+
+def _sockets(lines: list[Line]) -> list[Line]:
+    return [socket for line in lines if line["ask"] == "sockets" for socket in line["sockets"]]
 
 
 def test_a_pair_of_which_both_ends_are_down_is_no_fault() -> None:
-    run = changed("peer-down", _replaced("links", '"NO-CARRIER","BROADCAST","MULTICAST","UP"', '"BROADCAST"'))
-    assert "peer-down" not in codes(run)
+    def lower(lines: list[Line]) -> None:
+        for link in _links(lines):
+            link["up"] = link["up"] and link["carrier"]
+
+    assert "peer-down" not in codes(changed("peer-down", lower))
 
 
 def test_a_pair_whose_other_end_is_gone_is_told() -> None:
-    run = changed("peer-down", _replaced("links", '"link_index":', '"was_index":'))
-    (finding,) = [finding for finding in run.findings if finding.code == "peer-down"]
+    def forget(lines: list[Line]) -> None:
+        for link in _links(lines):
+            link.pop("other_index", None)
+
+    (finding,) = [finding for finding in changed("peer-down", forget).findings if finding.code == "peer-down"]
     assert finding.summary.endswith("its other end is gone")
 
 
 @pytest.mark.parametrize(("state", "down"), [("TIME-WAIT", False), ("SYN-SENT", True), ("CLOSE-WAIT", True)])
 def test_a_session_that_was_just_ended_is_no_fault(state: str, down: bool) -> None:
-    assert ("bgp-down" in codes(changed("peer-down", _replaced("sockets", "SYN-SENT", state)))) is down
+    def become(lines: list[Line]) -> None:
+        for socket in _sockets(lines):
+            socket["state"] = socket["state"].replace("SYN-SENT", state)
+
+    assert ("bgp-down" in codes(changed("peer-down", become))) is down
 
 
 def test_another_try_beside_an_established_session_is_no_fault() -> None:
     def also(lines: list[Line]) -> None:
         for line in lines:
-            if line["ask"] == "sockets" and "10.0.12.1:" in line["stdout"] and ":22 " in line["stdout"]:
-                line["stdout"] += "tcp SYN-SENT 0 1 10.0.12.1:50000 10.0.12.2:179\n"
+            if line["ask"] == "sockets":
+                tries = [socket for socket in line["sockets"] if socket["peer_port"] == 179]
+                line["sockets"] += [{**socket, "state": "SYN-SENT", "port": 50000} for socket in tries]
 
     assert "bgp-down" not in codes(changed("two-vrfs", also))
 
@@ -198,7 +208,7 @@ def test_a_sandbox_without_a_name_may_have_its_loopback_down() -> None:
                 one["names"], inode = [], one["inode"]
         for line in lines:
             if line.get("inode") == inode and line["ask"] == "links":
-                line["stdout"] = line["stdout"].replace('"LOOPBACK","UP","LOWER_UP"', '"LOOPBACK"')
+                line["links"][0] |= {"up": False, "carrier": False}
 
     captures = samples()["odd-names"][0].captures
     assert "loopback-down" not in codes(changed_all(captures, "odd-names", unnamed))
@@ -244,10 +254,39 @@ def test_the_expert_reads_the_same(name: str) -> None:
 
 
 def test_a_neighbour_that_does_not_answer_is_on_the_map() -> None:
-    # In the form of `ip -j neigh`, written by hand: one is dead, another is just being looked for.
-    entries = (
-        '[{"dst":"10.7.0.99","dev":"lan0","state":["FAILED"]},{"dst":"10.7.0.98","dev":"lan0","state":["INCOMPLETE"]},'
-        '{"dst":"10.7.0.50","dev":"lan0","lladdr":"06:00:00:00:00:50","state":["PERMANENT"]},{}]'
-    )
-    drawing = changed("only-default", _replaced("neighbours", "[]", entries)).drawing
-    assert "3 known · no answer from 10.7.0.99" in drawing
+    def silent(lines: list[Line]) -> None:
+        for line in lines:
+            if line["ask"] == "neighbours":
+                line |= {"known": 3, "failed": ["10.7.0.99"]}
+
+    assert "3 known · no answer from 10.7.0.99" in changed("only-default", silent).drawing
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"up": 1}, {"index": True}, {"other_indey": 3}, {"addresses": [["10.0.0.1", "24", "global"]]}, {"index": -1}],
+)
+def test_a_field_that_is_not_what_it_should_be_makes_it_unknown(change: Line) -> None:
+    def spoil(lines: list[Line]) -> None:
+        for link in _links(lines):
+            link |= change
+
+    found = codes(changed("only-default", spoil))
+    assert found == {"unreadable": Verdict.UNKNOWN}
+
+
+def test_no_sockets_because_the_kernel_did_not_tell_is_unknown() -> None:
+    def refuse(lines: list[Line]) -> None:
+        for line in lines:
+            if line["ask"] == "sockets":
+                del line["sockets"], line["others"]
+                line["error"] = "Protocol not supported"
+
+    assert codes(changed("only-default", refuse)) == {"unreadable": Verdict.UNKNOWN}
+
+
+def test_who_named_one_is_told_of_it_and_that_there_is_no_such_name() -> None:
+    captures = samples()["no-such-name"][0].captures
+    (finding,) = [one for one in judged(captures, "no-such-name").findings if one.code == "unreadable"]
+    assert "no network namespace with the name 'nosuch'" in finding.summary
+    assert finding.evidence[0].step == "one"
