@@ -146,7 +146,9 @@ def test_a_list_that_ends_with_an_error_or_changed_meanwhile_is_no_answer(
     kind: int, flags: int, code: int, error: type[OSError]
 ) -> None:
     """NLMSG_DONE and NLMSG_ERROR with an errno; NLM_F_DUMP_INTR (linux/netlink.h)."""
-    from runbook.probes.netlink import DiagSocket, _heed
+    from pyroute2.netlink.diag import DiagSocket
+
+    from runbook.probes.netlink import _heed
 
     with DiagSocket() as asked:
         _heed(asked.marshal)
