@@ -187,6 +187,16 @@ def test_only_so_many_are_looked_into_and_that_is_told() -> None:
     assert lines[-1] == {"ask": "rest", "error": "only 2 of 4 were looked into"}
 
 
+def test_a_namespace_of_another_kind_is_told_and_spoils_nothing() -> None:
+    status, lines = told(
+        "--all", before="ip netns add one; touch /run/netns/host; mount --bind /proc/self/ns/uts /run/netns/host"
+    )
+    assert status == 1
+    assert answers(lines, "enter")["host"]["error"] == "Invalid argument"
+    assert [line["ask"] for line in lines if "error" in line] == ["enter"]
+    assert [line["ask"] for line in lines].count("ids") == 2
+
+
 def test_what_is_no_namespace_is_told_by_its_name() -> None:
     _, lines = told("--all", before="touch /run/netns/left-over")
     assert lines[0]["refused"] == ["left-over"]

@@ -291,7 +291,13 @@ def _ids(asked: IPRoute, files: Mapping[int, int]) -> Fields:
     """{"ids": {"4026532389": 0}}: the numbers by which links here name the namespace where their other end is."""
     ids = {}
     for inode, descriptor in files.items():
-        told = asked.get_netnsid(fd=descriptor)
+        try:
+            told = asked.get_netnsid(fd=descriptor)
+        except OSError as error:
+            # A namespace of another kind that was given a name: it has no number, and the others have.
+            if error.errno != errno.EINVAL:
+                raise
+            continue
         number = told["nsid"] if told else None
         # One that has none has -1 (NETNSA_NSID_NOT_ASSIGNED), which pyroute2 reads without its sign.
         if number is not None and number < 1 << 31:
