@@ -55,13 +55,11 @@ def _healthy(facts: Facts) -> Finding:
         "healthy",
         Verdict.OK,
         f"{_number(sockets.opened, 'websocket')} opened{lives}; {_number(facts.sessions, 'session')} in all",
-        f"From {facts.first} to {facts.last} in {facts.name}. The log of a websocket is written when it is "
-        f"closed, so those "
-        "that are open are not in it; and a wrong Sec-WebSocket-Accept is logged as 101 too. Whether a websocket "
-        "opens now, "
-        "only the client's side tells.",
-        "To see that, make a handshake:\n    runbook run websocket-handshake --set url=ws://SERVER:PORT/PATH "
-        "--set via=ws://PROXY/PATH",
+        f"From {facts.first} to {facts.last} in {facts.name}. The log of a websocket is written when it is closed, so "
+        "those that are open are not in it; and a wrong Sec-WebSocket-Accept is logged as 101 too. Whether a "
+        "websocket opens now, only the client's side tells.",
+        "To see that, make a handshake:\n    runbook run websocket-handshake --set url=ws://SERVER:PORT/PATH --set "
+        "via=ws://PROXY/PATH",
         (sockets.evidence,),
     )
 
@@ -81,12 +79,10 @@ def _websockets(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "slow",
             Verdict.WARNING,
-            f"{sockets.slow} of {_number(sockets.opened, 'websocket')} waited {facts.slow_seconds:g} s or longer "
-            f"for the 101, "
-            f"the slowest {_seconds(sockets.slowest_ms)}",
+            f"{sockets.slow} of {_number(sockets.opened, 'websocket')} waited {facts.slow_seconds:g} s or longer for "
+            f"the 101, the slowest {_seconds(sockets.slowest_ms)}",
             "That is the time before the answer (TR, Tw, Tc and Tr of the log), not the life of the websocket. A "
-            "large Tr is "
-            "the server's; a large Tc is the way to it; Tw is HAProxy's queue.",
+            "large Tr is the server's; a large Tc is the way to it; Tw is HAProxy's queue.",
             "Look at the four timers before the last one of that line: TR/Tw/Tc/Tr/Ta, in ms.",
             (sockets.evidence,),
         )
@@ -95,7 +91,7 @@ def _websockets(facts: Facts) -> Iterator[Finding]:
 def _none(facts: Facts) -> Finding:
     tcp = (
         f" {_number(facts.tcp, 'session')} went through in TCP mode, where HAProxy does not look whether it is a "
-        f"websocket."
+        "websocket."
         if facts.tcp
         else ""
     )
@@ -104,9 +100,8 @@ def _none(facts: Facts) -> Finding:
         "no-websockets",
         Verdict.UNKNOWN,
         f"No websocket among {_number(facts.sessions, 'session')}: no answer was 101",
-        "Either nobody asked for one in this time, or all who asked were refused, or they are still open: the "
-        "line of a "
-        f"websocket is written when it is closed.{tcp} The log does not say which request asked for an upgrade. "
+        "Either nobody asked for one in this time, or all who asked were refused, or they are still open: the line "
+        f"of a websocket is written when it is closed.{tcp} The log does not say which request asked for an upgrade. "
         f"The answers were: {', '.join(_way(group) for group in ways)}.",
         "Let the log say who asks, in the frontend, and write the line when it is opened:\n"
         "    http-request capture req.hdr(Upgrade) len 16\n"
@@ -125,8 +120,8 @@ def _timed_out(facts: Facts, lives: list[Lifetime]) -> Finding:
     count = sum(group.count for group in ended)
     most = max(lives, key=lambda life: life.count)
     series = (
-        f" {most.count} of them lived {_seconds(most.ms)}, to a tenth of a second: that is the time-out, or the "
-        f"last word and it."
+        f" {most.count} of them lived {_seconds(most.ms)}, to a tenth of a second: that is the time-out, or the last "
+        "word and it."
         if most.count > 1
         else f" It lived {_seconds(most.ms)}; one alone proves no round number."
     )
@@ -136,8 +131,7 @@ def _timed_out(facts: Facts, lives: list[Lifetime]) -> Finding:
         f"{count} of {_number(facts.websockets.opened, 'websocket')} ended by a time-out of HAProxy, after "
         f"{_seconds(most.ms)} most often",
         f"{explained(most.letters)}. For an open websocket that is `timeout tunnel`, or, where there is none, the "
-        f"shorter of "
-        f"`timeout client` and `timeout server`: nobody said anything for so long.{series}",
+        f"shorter of `timeout client` and `timeout server`: nobody said anything for so long.{series}",
         "Say something more often than that, by a ping from client or server; or give it longer:\n"
         "    timeout tunnel 1h   # changes haproxy.cfg",
         tuple(life.evidence for life in lives[:QUOTED]),
@@ -158,8 +152,7 @@ def _series(facts: Facts) -> Iterator[Finding]:
         Verdict.WARNING,
         f"{count} of {_number(known, 'websocket')} lived {_seconds(ms)}, to a tenth of a second",
         "People do not leave so evenly. HAProxy's own letters do not say that it was a time-out of its own, so "
-        "somebody "
-        "else's is: the server's, a load balancer's, or a proxy before HAProxy.",
+        "somebody else's is: the server's, a load balancer's, or a proxy before HAProxy.",
         f"Look for {_seconds(ms)} in the configuration of what stands on either side, or see who ends it:\n"
         f"    runbook run websocket-handshake --set url=ws://PROXY/PATH --set idle={ms // 1000 + 2}s",
         tuple(life.evidence for life in facts.lifetimes if life.ms == ms),
@@ -194,10 +187,8 @@ def _refused(facts: Facts) -> Iterator[Finding]:
         "The letters are ----: for HAProxy all was well, it passed on what the server said."
         + (
             " A 426 says that the request arrived there without its Upgrade header, and a 505 that it came in "
-            "HTTP/1.0, "
-            "which nginx speaks unless told otherwise. Somebody on the way did that: HAProxy's configuration or a "
-            "proxy "
-            "after it, not the client."
+            "HTTP/1.0, which nginx speaks unless told otherwise. Somebody on the way did that: HAProxy's "
+            "configuration or a proxy after it, not the client."
             if stripped
             else " It is the server's own decision: its login, its list of Origins, its paths."
         ),
@@ -259,9 +250,8 @@ def _not_known(facts: Facts) -> Iterator[Finding]:
             Verdict.UNKNOWN,
             f"No session in {_number(facts.lines, 'line')} of {facts.name}",
             "It is empty, is another log, or has another format than httplog, httpslog or tcplog, which HAProxy "
-            "writes when "
-            "told so. Without `option httplog` a line is only that somebody connected, or how a server's health "
-            "changed.",
+            "writes when told so. Without `option httplog` a line is only that somebody connected, or how a server's "
+            "health changed.",
             "Say so in haproxy.cfg, in `defaults`:\n    log global\n    option httplog",
             start,
         )
@@ -272,9 +262,8 @@ def _not_known(facts: Facts) -> Iterator[Finding]:
             "unread",
             Verdict.UNKNOWN,
             "; ".join(part for part in (what, end) if part),
-            "They look like a session's and are in a format of their own (`log-format`), cut short, or damaged. "
-            "What is said "
-            "here is said of the others only.",
+            "They look like a session's and are in a format of their own (`log-format`), cut short, or damaged. What "
+            "is said here is said of the others only.",
             evidence=start,
         )
 

@@ -71,11 +71,10 @@ FAULTS = (
         "were no request that HAProxy could read, or none that came in time",
         True,
         lambda group: group.mark == "bad request",
-        "The log has `<BADREQ>` in place of the request. With 400 it was malformed; since HAProxy 2.4 that is "
-        "also what a "
-        "websocket's request without a valid Sec-WebSocket-Key is. With 408, or the letters cR and CR, it never "
-        "came to its "
-        "end: a scanner, a client that connects early, or a load balancer that only looks whether the port is open.",
+        "The log has `<BADREQ>` in place of the request. With 400 it was malformed; since HAProxy 2.4 that is also "
+        "what a websocket's request without a valid Sec-WebSocket-Key is. With 408, or the letters cR and CR, it "
+        "never came to its end: a scanner, a client that connects early, or a load balancer that only looks whether "
+        "the port is open.",
         "Ask HAProxy for the last request that it could not read, byte by byte:\n"
         '    echo "show errors" | socat stdio /run/haproxy/admin.sock',
     ),
@@ -93,9 +92,8 @@ FAULTS = (
         "found no server that was up",
         True,
         lambda group: group.letters.startswith(("SC", "SQ", "sQ")) and _unserved(group),
-        "HAProxy tried to connect to nobody: all servers of the backend are down by their health checks, or it "
-        "has none. "
-        "That is why the answer comes in no time.",
+        "HAProxy tried to connect to nobody: all servers of the backend are down by their health checks, or it has "
+        "none. That is why the answer comes in no time.",
         "See which checks fail, and why:\n"
         '    echo "show servers state" | socat stdio /run/haproxy/admin.sock\n'
         "    journalctl -u haproxy | grep -E 'is (DOWN|UP)|no server available'",
@@ -105,9 +103,8 @@ FAULTS = (
         "were refused by the server's host",
         True,
         _ends("SC"),
-        "The connection was answered with a reset: nothing listens there, or a firewall rejects. HAProxy tried "
-        "again as "
-        "often as `retries` says; that is what takes the time.",
+        "The connection was answered with a reset: nothing listens there, or a firewall rejects. HAProxy tried again "
+        "as often as `retries` says; that is what takes the time.",
         "On the server, see whether anything listens, and on which address:\n    ss -ltn",
     ),
     Fault(
@@ -116,8 +113,7 @@ FAULTS = (
         True,
         _ends("sC", "sH"),
         "With sC the connection itself was never answered: a firewall that drops, a wrong address, a host that is "
-        "gone. "
-        "With sH it was, and the answer took longer than `timeout server`.",
+        "gone. With sH it was, and the answer took longer than `timeout server`.",
         "Time both by hand, from the proxy's host:\n    curl -so /dev/null -w '%{time_connect} "
         "%{time_starttransfer}\\n' http://SERVER:PORT/",
     ),
@@ -127,8 +123,7 @@ FAULTS = (
         True,
         _ends("SH", "SD", "SL", "PH", "sD--", "sL"),
         "SH: the server ended the connection before its answer: it crashed, or something between cut it. PH: the "
-        "answer was "
-        "no proper HTTP, or a rule refused it. SD, sD: it stopped in the middle of one.",
+        "answer was no proper HTTP, or a rule refused it. SD, sD: it stopped in the middle of one.",
         "Look at the server's own log for that second, and for PH at what it said:\n"
         '    echo "show errors" | socat stdio /run/haproxy/admin.sock',
     ),
@@ -137,9 +132,9 @@ FAULTS = (
         "were left by the client before all was said",
         False,
         _ends("C", "c"),
-        "People close pages, and phones change networks: some of it is always there. When it is much, or began on "
-        "a day, look "
-        "at what stands before HAProxy: a load balancer or firewall that cuts, or answers so slow that nobody waits.",
+        "People close pages, and phones change networks: some of it is always there. When it is much, or began on a "
+        "day, look at what stands before HAProxy: a load balancer or firewall that cuts, or answers so slow that "
+        "nobody waits.",
         "See how long they waited before they left; the last timer is the whole time in ms:\n"
         "    grep -E ' (C|c)[RQCHDL]-- ' /var/log/haproxy.log | tail",
     ),

@@ -78,10 +78,9 @@ def _none(facts: Facts) -> Finding:
         "no-handshake",
         Verdict.UNKNOWN,
         f"No request for a websocket among {_number(facts.flows, 'TCP flow')}",
-        f"Of {_number(facts.packets, 'packet')} {facts.tcp} are TCP. There is no GET with `Upgrade: "
-        f"websocket`, nor one with a "
-        "Sec-WebSocket header. It may have been sent before the capture began, on another interface, or never."
-        + (f" Besides there are {'; and '.join(hidden)}." if hidden else ""),
+        f"Of {_number(facts.packets, 'packet')} {facts.tcp} are TCP. There is no GET with `Upgrade: websocket`, nor "
+        "one with a Sec-WebSocket header. It may have been sent before the capture began, on another interface, or "
+        "never." + (f" Besides there are {'; and '.join(hidden)}." if hidden else ""),
         "Capture where the request has no TLS, before you ask for the websocket:\n"
         "    tcpdump -i any -s 0 -w websocket.pcap 'tcp port 80'\n"
         "Or make the handshake yourself and see every stage of it:\n"
@@ -106,9 +105,9 @@ def _why(shake: Handshake) -> tuple[str, str]:
     if not shake.asks:
         return (
             f"{shake.status} to a GET without its Upgrade",
-            "The GET has a websocket's other headers and no `Upgrade: websocket`: at this point of the path it "
-            "has been taken out "
-            "already. The fault is before the place of this capture: look at the hop that sent this GET.",
+            "The GET has a websocket's other headers and no `Upgrade: websocket`: at this point of the path it has "
+            "been taken out already. The fault is before the place of this capture: look at the hop that sent this "
+            "GET.",
         )
     meanings = {
         400: "Somebody could not read the request, or missed a header or the version of it.",
@@ -136,12 +135,11 @@ def _rejected(shakes: list[Handshake]) -> Finding:
         "handshake-rejected",
         Verdict.CRITICAL,
         f"{_number(len(shakes), 'request')} for a websocket answered with {what}: {first.where}; frames {frames}{more}",
-        f"{meaning}{server}{location} The answer came after {first.seconds * 1000:.1f} ms: whatever else this "
-        f"capture shows, the "
-        "network brought the question there and the answer back.",
-        f"Read both in Wireshark, with the filter `frame.number in {{{first.frame}, {first.answer_frame}}}`, and "
-        f"ask both sides of the "
-        "proxy:\n    runbook run websocket-handshake --set url=ws://SERVER:PORT/PATH --set via=ws://PROXY/PATH",
+        f"{meaning}{server}{location} The answer came after {first.seconds * 1000:.1f} ms: whatever else this capture "
+        "shows, the network brought the question there and the answer back.",
+        f"Read both in Wireshark, with the filter `frame.number in {{{first.frame}, {first.answer_frame}}}`, and ask "
+        "both sides of the proxy:\n    runbook run websocket-handshake --set url=ws://SERVER:PORT/PATH --set "
+        "via=ws://PROXY/PATH",
         _lines(shakes),
     )
 
@@ -154,10 +152,9 @@ def _unanswered(shakes: list[Handshake]) -> Finding:
         "handshake-unanswered",
         Verdict.CRITICAL,
         f"{_number(len(shakes), 'request')} for a websocket without an answer: {first.where}",
-        f"The GET is whole, and no answer follows in the same flow.{end} A RST of the server means that the "
-        f"server, or something "
-        "that speaks for it, gave up; a FIN of the client that it waited in vain; none of both that the capture "
-        "ended first.",
+        f"The GET is whole, and no answer follows in the same flow.{end} A RST of the server means that the server, "
+        "or something that speaks for it, gave up; a FIN of the client that it waited in vain; none of both that the "
+        "capture ended first.",
         "See what the flow does after the GET: in Wireshark, Follow, TCP Stream, on that frame.",
         _lines(shakes),
     )
@@ -177,12 +174,11 @@ def _resets(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "reset-foreign",
             Verdict.WARNING,
-            f"{len(foreign)} of {_number(facts.transport.resets, 'reset')} do not fit their flow: frame "
-            f"{first.frame} from {first.source}",
-            f"{'; '.join(signs).capitalize()}. So it may have been made by something on the path: a firewall, a "
-            f"load balancer, an "
-            "intrusion detection. That a reset has the right TTL proves nothing, for whoever stands next to the "
-            "server has that too.",
+            f"{len(foreign)} of {_number(facts.transport.resets, 'reset')} do not fit their flow: frame {first.frame} "
+            f"from {first.source}",
+            f"{'; '.join(signs).capitalize()}. So it may have been made by something on the path: a firewall, a load "
+            "balancer, an intrusion detection. That a reset has the right TTL proves nothing, for whoever stands "
+            "next to the server has that too.",
             "Capture on the server as well. If it never sent that reset, something between did.",
             tuple(reset.evidence for reset in foreign[:QUOTED]),
         )
@@ -193,11 +189,10 @@ def _resets(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "reset-timer-driven",
             Verdict.OK,
-            f"{_number(len(timed), 'reset')} came {first.last_new_ms:.0f} ms or so after the last new "
-            f"segment{path}: frame {first.frame}",
-            "Such a reset answers a segment that was sent again by a timer, and Linux waits 200 ms at least "
-            "before it does that. "
-            "The delay is the timer's and not the network's: the other side had closed already.",
+            f"{_number(len(timed), 'reset')} came {first.last_new_ms:.0f} ms or so after the last new segment{path}: "
+            f"frame {first.frame}",
+            "Such a reset answers a segment that was sent again by a timer, and Linux waits 200 ms at least before it "
+            "does that. The delay is the timer's and not the network's: the other side had closed already.",
             evidence=tuple(reset.evidence for reset in timed[:QUOTED]),
         )
 
@@ -223,8 +218,8 @@ def _again(facts: Facts) -> Iterator[Finding]:
     second = " It is not why a websocket was refused: that answer came, lost segments and all." if refused else ""
     small = f" Of fewer than {FEWEST_SEGMENTS} segments a share says nothing." if few else ""
     kinds = (
-        f"{transport.fast} of them fast, {transport.spurious} for nothing; "
-        f"{transport.out_of_order} more came out of order"
+        f"{transport.fast} of them fast, {transport.spurious} for nothing; {transport.out_of_order} more came out of "
+        "order"
     )
     worst = f" Most on {'; '.join(text for text, _ in facts.worst[:3])}." if facts.worst else ""
     yield Finding(
@@ -252,9 +247,8 @@ def _not_known(facts: Facts) -> Iterator[Finding]:
             "truncated-capture",
             Verdict.UNKNOWN if facts.broken or facts.unread or missing else Verdict.OK,
             "; ".join(why).capitalize(),
-            "What is in the missing part nobody knows: a handshake, or its answer, may be there. What is said "
-            "above holds for "
-            "what was kept.",
+            "What is in the missing part nobody knows: a handshake, or its answer, may be there. What is said above "
+            "holds for what was kept.",
             "Capture whole packets, and end tcpdump with Ctrl-C, so that it writes the last ones:\n"
             "    tcpdump -s 0 -U -w all.pcap",
             (facts.evidence,),

@@ -6,6 +6,7 @@ A probe looks and tells what it sees as JSON lines, in order, so that a finding 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
 from types import ModuleType
@@ -14,6 +15,7 @@ from types import ModuleType
 #: `run(arguments)`.
 KINDS = {
     "namespaces": "what is inside each network namespace",
+    "conntrack-table": "the table of tracked connections, counted",
     "packet-capture": "a capture file: websocket handshakes, retransmissions, resets",
     "haproxy-log": "a log of HAProxy, counted: how sessions ended, how long websockets lived",
     "websocket": "the handshake of a websocket, stage by stage",
@@ -32,7 +34,14 @@ def main() -> int:
             kind.description = module.__doc__
             module.arguments(kind)
     arguments = parser.parse_args(words)
-    return int(_module(arguments.kind).run(arguments))
+    try:
+        status = int(_module(arguments.kind).run(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read it has enough. Python would complain once more when it closes what cannot be written to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    return status
 
 
 def _module(kind: str) -> ModuleType:
