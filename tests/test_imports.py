@@ -265,6 +265,7 @@ BAD = [
     ("__init__.py", "from runbook.model import Run", "imports nothing"),
     ("pipeline.py", "import subprocess", "starts processes"),
     ("pipeline.py", "from pexpect import spawn", "starts processes"),
+    ("probes/websocket.py", "import subprocess", "starts processes"),
     ("cli/show.py", "import os\nos.execvp('a', ['a'])", "os.execvp starts processes"),
     ("cli/show.py", "from os import posix_spawn", "os.posix_spawn starts processes"),
     ("catalog.py", "import os\nos.system('x')", "os.system starts processes"),

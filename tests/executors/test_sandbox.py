@@ -80,15 +80,17 @@ def probed(place: Path, user: bool, confined: bool, **more: Any) -> tuple[set[st
 @pytest.mark.parametrize(
     ("needs", "passing", "profile"),
     [
-        ({}, set(), "inspect/1: mounts, ids, calls"),
-        ({"network": True}, NETWORK, "inspect/1: mounts, ids, calls"),
-        ({"capabilities": ["sys_ptrace", "syslog"]}, set(), "inspect/1: mounts, ids, calls"),
+        ({}, set(), "inspect/2: mounts, ids, calls"),
+        ({"network": True}, NETWORK, "inspect/2: mounts, ids, calls"),
+        ({"capabilities": ["sys_ptrace", "syslog"]}, set(), "inspect/2: mounts, ids, calls"),
         (
             {"capabilities": ["net_raw", "net_admin"]},
             {"packet socket", "add network device", "add nft table"},
-            "inspect/1: mounts, ids, calls",
+            "inspect/2: mounts, ids, calls",
         ),
-        ({"root": True}, set(), "root/1: mounts, capabilities, landlock N, calls"),
+        ({"capabilities": ["sys_admin", "sys_ptrace"]}, set(), "inspect/2: mounts, ids, calls"),
+        ({"root": True}, set(), "root/2: mounts, capabilities, landlock N, calls"),
+        ({"root": True, "capabilities": ["sys_admin"]}, set(), "root/2: mounts, capabilities, landlock N, calls"),
     ],
 )
 def test_of_roots_fifty_attempts_only_the_declared_ones_are_done(
@@ -101,13 +103,13 @@ def test_of_roots_fifty_attempts_only_the_declared_ones_are_done(
 def test_of_a_users_fifty_attempts_only_one_is_done(place: Path) -> None:
     done, said = probed(place, user=True, confined=True)
     assert done == ALWAYS
-    assert re.fullmatch(r"user/1: (landlock \d+|mounts), capabilities, calls", said)
+    assert re.fullmatch(r"user/2: (landlock \d+|mounts), capabilities, calls", said)
 
 
 def test_where_landlock_is_too_old_a_user_namespace_does_the_same(place: Path) -> None:
     done, said = probed(place, user=True, confined=True, landlock=99)
     # Nothing is written, but to somebody else's socket or process there is a way only for Landlock to close.
-    assert (done, said) == (ALWAYS, "user/1: mounts, capabilities, calls")
+    assert (done, said) == (ALWAYS, "user/2: mounts, capabilities, calls")
 
 
 @as_root
@@ -167,6 +169,9 @@ def proven(layer: str, request: dict[str, Any]) -> dict[str, Any]:
         ({}, "ids", "a new network device"),
         ({}, "calls", "a local socket"),
         ({"root": True}, "mounts", "chmod"),
+        ({}, "calls", "entering a network namespace"),
+        ({"capabilities": ["sys_admin"]}, "calls", "entering a mount namespace"),
+        ({"capabilities": ["sys_admin"]}, "calls", "entering any namespace"),
         ({"root": True}, "capabilities", "a new network device"),
         ({"root": True}, "landlock", "opening a disk to write"),
         ({"root": True}, "calls", "flushing a device"),
@@ -269,9 +274,9 @@ def test_a_runbook_can_require_the_whole_sandbox(launcher: Launcher, monkeypatch
 
 
 def test_what_is_missing_is_said() -> None:
-    assert str(Proof("user", ("landlock", "capabilities", "calls"), {}, 7)) == "user/1: landlock 7, capabilities, calls"
-    assert str(Proof("inspect", ("capabilities",))) == "inspect/1: capabilities; without mounts, calls"
-    assert str(Proof("user", ())) == "user/1: nothing; without landlock, capabilities, calls"
+    assert str(Proof("user", ("landlock", "capabilities", "calls"), {}, 7)) == "user/2: landlock 7, capabilities, calls"
+    assert str(Proof("inspect", ("capabilities",))) == "inspect/2: capabilities; without mounts, calls"
+    assert str(Proof("user", ())) == "user/2: nothing; without landlock, capabilities, calls"
 
 
 def test_a_step_that_changes_the_host_is_not_confined(here: ProcessExecutor, mark: str, tmp_path: Path) -> None:
@@ -425,6 +430,68 @@ with ProcessExecutor(hide=True) as executor:
 )
 def test_the_way_into_a_namespace_is_the_launchers(argv: str, words: str, network: tuple[str, str] | None) -> None:
     assert entering(tuple(argv.split())) == (tuple(words.split()), network)
+
+
+#: Into the namespaces of the process that the first argument names, its network last; then a change is tried in there.
+ENTER = """
+import ctypes, errno, os, socket, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def enter(kind, flags):
+    done = libc.setns(os.open(f"/proc/{sys.argv[1]}/ns/{kind}", os.O_RDONLY), flags) == 0
+    return "done" if done else errno.errorcode[ctypes.get_errno()]
+print(enter("net", 0), enter("mnt", 0x20000), enter("mnt", 0x40020000), enter("mnt", 0), enter("user", 0x10000000),
+      enter("pid", 0x20000000), enter("net", 0x40000000), os.readlink("/proc/self/ns/net"))
+with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as link:
+    # RTM_NEWLINK with NLM_F_REQUEST | NLM_F_ACK: the loopback, which is link 1, up.
+    body = struct.pack("BxHiII", 0, 0, 1, 1, 1)
+    link.sendto(struct.pack("IHHII", 16 + len(body), 16, 0x5, 1, 0) + body, (0, 0))
+    number = struct.unpack_from("i", link.recv(4096), 16)[0]
+print(errno.errorcode[-number] if number else "changed")
+try:
+    socket.socket(socket.AF_UNIX)
+except OSError as error:
+    print(errno.errorcode[error.errno])
+"""
+
+
+@as_root
+@pytest.mark.parametrize("user", [(), ("--user", "--map-root-user")])
+@pytest.mark.parametrize(
+    ("needs", "enters"),
+    [
+        (Needs(capabilities=("sys_admin", "sys_ptrace")), True),
+        (Needs(capabilities=("sys_ptrace",)), False),
+        (Needs(capabilities=("syslog", "sys_ptrace")), False),
+    ],
+)
+def test_who_declares_it_enters_networks_and_changes_nothing_there(
+    here: ProcessExecutor, mark: str, needs: Needs, enters: bool, user: tuple[str, ...]
+) -> None:
+    """And nothing else: not by a descriptor of unknown kind, nor by several kinds at once."""
+    words = ["unshare", *user, "--net", "--mount", "sh", "-c", "echo; exec sleep 60"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.read(1)
+        wanted = os.readlink(f"/proc/{other.pid}/ns/net")
+        python = os.path.realpath(sys.executable)
+        said = run(here, command(mark, python, "-I", "-S", "-c", ENTER, str(other.pid), needs=needs))
+        other.kill()
+    assert said.stdout, said
+    *refused, network, where, changing, local = said.stdout.decode().split()
+    assert refused == ["EPERM"] * 6
+    assert (network, where == wanted) == (("done", True) if enters else ("EPERM", False))
+    assert (changing, local) == ("EPERM", "EPERM")
+
+
+@as_root
+@pytest.mark.parametrize("capabilities", [(), ("sys_admin",)])
+def test_root_itself_enters_no_network(here: ProcessExecutor, mark: str, capabilities: tuple[str, ...]) -> None:
+    """Where a user namespace is root's, root could change what is in there."""
+    code = "import ctypes, os; n = os.open('/proc/self/ns/net', 0); c = ctypes.CDLL(None, use_errno=True)\n"
+    code += "print(c.setns(n, 0x40000000), ctypes.get_errno())"
+    python = os.path.realpath(sys.executable)
+    needs = Needs(root=True, capabilities=capabilities)
+    assert run(here, command(mark, python, "-I", "-S", "-c", code, needs=needs)).stdout == b"-1 1\n"
 
 
 @as_root

@@ -132,6 +132,23 @@ def test_by_their_arguments(machine: str, name: str, arguments: tuple[int, ...],
     assert verdict(filtered(machine), machine, number(machine, name), *arguments) == expected
 
 
+#: CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID (linux/sched.h).
+NETWORK, MOUNT, USER, PROCESS = 0x40000000, 0x20000, 0x10000000, 0x20000000
+
+
+def test_a_network_namespace_is_entered_by_who_may_and_no_other_is(machine: str) -> None:
+    setns = number(machine, "setns")
+    may, others = seccomp.program(machine, (), (), networks=True), filtered(machine)
+    assert verdict(may, machine, setns, 3, NETWORK) == 0
+    # The kernel takes the lower half of the word, which this leaves as it is.
+    assert verdict(may, machine, setns, 3, NETWORK | 1 << 32) == 0
+    refused = (0, MOUNT, USER, PROCESS, NETWORK | MOUNT, NETWORK | USER, NETWORK | 1, 1, NETWORK << 1, NETWORK << 32)
+    for flags in (*refused, *(1 << bit for bit in range(64) if 1 << bit != NETWORK)):
+        assert verdict(may, machine, setns, 3, flags) == errno.EPERM, hex(flags)
+    for flags in (NETWORK, *refused):
+        assert verdict(others, machine, setns, 3, flags) == errno.EPERM, hex(flags)
+
+
 @pytest.mark.parametrize("request_", [0x5402, 0x5404, 0x540B, 0x540C, 0x540E, 0x5414, 0x402C542B])
 def test_who_has_a_terminal_may_set_it_and_nobody_else(machine: str, request_: int) -> None:
     """TCSETS, TCSETSF, TCFLSH, TIOCEXCL, TIOCSCTTY, TIOCSWINSZ and TCSETS2."""

@@ -151,7 +151,7 @@ def test_a_capture_is_found_by_its_step() -> None:
     ],
 )
 def test_what_the_sandbox_refused_is_told_from_what_is_wrong_with_the_host(stderr: bytes, says: str) -> None:
-    failed = Capture("a", ("a",), Ending.EXITED, 1, stderr=stderr, sandbox="inspect/1: mounts, ids, calls")
+    failed = Capture("a", ("a",), Ending.EXITED, 1, stderr=stderr, sandbox="inspect/2: mounts, ids, calls")
     assert refusal(failed).startswith(says)
     assert bool(refusal(failed)) is bool(says)
     # Unconfined, or with success, it is the host's own word.

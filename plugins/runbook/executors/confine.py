@@ -316,7 +316,17 @@ def program(wanted: dict[str, Any], layers: list[str]) -> bytes:
         families += [seccomp.AF_INET, seccomp.AF_INET6]
     if wanted["packets"]:
         families.append(seccomp.AF_PACKET)
-    return seccomp.program(machine, refused, families, raw=wanted["packets"], terminal=wanted["terminal"])
+    raw, terminal, networks = wanted["packets"], wanted["terminal"], _enters_networks(wanted, layers)
+    return seccomp.program(machine, refused, families, raw=raw, terminal=terminal, networks=networks)
+
+
+def _enters_networks(wanted: dict[str, Any], layers: list[str]) -> bool:
+    """Whether it may enter network namespaces: never as root.
+
+    In a network that belongs to a user namespace of root's making, as some containers' do, root has all capabilities,
+    whatever it has here (user_namespaces(7)); another account has none.
+    """
+    return bool(wanted["networks"]) and "ids" in layers
 
 
 def load_filter(program: bytes) -> None:
@@ -436,6 +446,12 @@ def _attempts(
         yield "a local socket", lambda: socket.socket(socket.AF_UNIX).close()
         yield "a pair of local datagram sockets", lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         yield "mounting", lambda: _mount("tmpfs", scratch or "/", "tmpfs", 0)
+        # Where it is not stopped, the kernel says that this is no descriptor.
+        kinds = {"any": 0, "a mount": CLONE_NEWNS, "more than a network": CLONE_NEWNET | CLONE_NEWNS}
+        if not _enters_networks(wanted, layers):
+            kinds["a network"] = CLONE_NEWNET
+        for kind, flags in kinds.items():
+            yield f"entering {kind} namespace", _entering(flags)
         yield "a new user namespace", lambda: check("unshare", libc.unshare(CLONE_NEWUSER))
         yield "a keystroke into a terminal", lambda: check("ioctl", libc.ioctl(0, ctypes.c_ulong(0x5412), b"x"))
         yield "flushing a device", lambda: check("ioctl", libc.ioctl(0, ctypes.c_ulong(0x1261), 0))
@@ -449,6 +465,10 @@ def _attempts(
         yield "a signal to another process", lambda: os.kill(os.getppid(), 0)
     if ("ids" in layers or "capabilities" in layers) and _NET_ADMIN not in wanted["kept"]:
         yield "a new network device", _add_device
+
+
+def _entering(flags: int) -> Callable[[], object]:
+    return lambda: check("setns", libc.setns(-1, flags))
 
 
 def _a_disk() -> str:

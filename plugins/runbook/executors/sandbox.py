@@ -146,6 +146,8 @@ class Sandbox:
             "kept": sorted({CAPABILITIES.index(name) for name in kept}),
             "network": command.needs.network,
             "packets": "net_raw" in kept,
+            # Root's profile has that capability anyway; the right to go elsewhere is for who asks for it.
+            "networks": "sys_admin" in command.needs.capabilities,
             "terminal": command.terminal,
             "landlock": _LANDLOCK[chosen],
             "hide": self._hidden,

@@ -190,6 +190,7 @@ AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_ALG = 1, 2, 10, 16, 17, 38
 
 #: CLONE_NEW… of linux/sched.h: time, mount, cgroup, UTS, IPC, user, process and network namespaces.
 _NEW_NAMESPACES = 0x7E020080
+_CLONE_NEWNET = 0x40000000
 _O_CREAT = 0o100
 _F_SETLEASE, _F_ADD_SEALS = 1024, 1033
 #: Types of socket (linux/net.h), of which flags are above the lowest four bits; NETLINK_KOBJECT_UEVENT.
@@ -249,12 +250,18 @@ def known(machine: str) -> bool:
 
 
 def program(
-    machine: str, refused: Collection[str], families: Collection[int], raw: bool = False, terminal: bool = False
+    machine: str,
+    refused: Collection[str],
+    families: Collection[int],
+    raw: bool = False,
+    terminal: bool = False,
+    networks: bool = False,
 ) -> bytes:
     """The filter as struct sock_filter[]: `refused` system calls beside those of every filter, `families` allowed.
 
     AF_NETLINK is always; with `raw`, of AF_INET and AF_INET6 raw and echo sockets are, if they are not as a whole. A
-    `terminal` may be set (echo, size, modes) by whoever is given one; it is asked only, else.
+    `terminal` may be set (echo, size, modes) by whoever is given one; it is asked only, else. With `networks`, network
+    namespaces may be entered, and no others: the kind must be named, since a descriptor can be of any.
     Raises KeyError for an architecture that is not `known`.
     """
     audit, column = _ARCHITECTURES[machine]
@@ -265,6 +272,8 @@ def program(
     # Whose flags are in memory, where a filter cannot look; C libraries then use clone(2).
     rules["clone3"] = [_fail(errno.ENOSYS)]
     rules |= _by_argument(families, raw, terminal)
+    if networks:
+        rules["setns"] = _only(1, [_CLONE_NEWNET])
     if "open" in rules:
         # Either nothing is opened for reading and writing, or nothing that is can be mapped.
         flags = _TO_WRITE if "mmap" in refused else _TO_WRITE | _O_RDWR

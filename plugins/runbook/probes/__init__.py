@@ -14,6 +14,7 @@ from types import ModuleType
 #: Every kind and its line of help; module `probes/<kind>.py`, with `_` for `-`, has `arguments(parser)` and
 #: `run(arguments)`.
 KINDS = {
+    "namespaces": "what is inside each network namespace",
     "conntrack-table": "the table of tracked connections, counted",
     "packet-capture": "a capture file: websocket handshakes, retransmissions, resets",
     "haproxy-log": "a log of HAProxy, counted: how sessions ended, how long websockets lived",
