@@ -184,6 +184,23 @@ def kept(
             yield event
 
 
+def settle(plan: Plan, journal: Journal) -> Record | None:
+    """When a run has ended: what it left half done; or None, and the journal says that it is finished."""
+    record = _read(journal.path)
+    wanted = [command.step for command in plan.commands if command.effect is Effect.CHANGE]
+    if record is not None and record.touched:
+        left = [step for step in wanted if step not in record.done]
+        if record.failed or record.begun or (left and record.done and _unapproved(plan, record, left)):
+            return record
+    journal.finished()
+    return None
+
+
+def _unapproved(plan: Plan, record: Record, left: list[str]) -> bool:
+    """Whether a step that is left might have run: it has no condition."""
+    return any(command.when is None for command in plan.commands if command.step in left)
+
+
 class Resumed:
     """An executor for which some steps are done already: it gives what they left behind then, and runs the others."""
 

@@ -46,25 +46,19 @@ def written_down(plan: Plan, record: Record | None) -> Iterator[Journal]:
         journal.close()
 
 
-def settle(plan: Plan, journal: Journal) -> None:
-    """When a run has ended: nothing is left to do, or the person is told what is, and how to go on."""
-    record = last(plan.runbook)
-    if record is None or record.path != journal.path:
-        return
+def tell_rest(plan: Plan, record: Record) -> None:
+    """What a run left half done, and how to go on."""
     wanted = {command.step: command for command in plan.commands if command.effect is Effect.CHANGE}
-    left = [command for step, command in wanted.items() if step not in record.done]
-    if not record.touched or not (record.failed or record.begun or (left and record.done)):
-        journal.finished()
-        return
+    rest = [step for step in wanted if step not in (*record.done, *record.failed, *record.begun)]
     _say(f"{plan.runbook.name} stopped before its end")
-    for word, commands in (
-        ("done", [wanted[step] for step in record.done if step in wanted]),
-        ("failed", [wanted[step] for step in record.failed if step in wanted]),
-        ("begun, not known whether it ended", [wanted[step] for step in record.begun if step in wanted]),
-        ("not done", [c for c in left if c.step not in record.failed and c.step not in record.begun]),
+    for word, steps in (
+        ("done", list(record.done)),
+        ("failed", list(record.failed)),
+        ("begun, not known whether it ended", record.begun),
+        ("not done", rest),
     ):
-        if commands:
-            _say(f"  {word}: {'; '.join(command.title for command in commands)}")
+        if steps:
+            _say(f"  {word}: {'; '.join(wanted[step].title for step in steps if step in wanted)}")
     _say(f"  go on:     runbook run {plan.runbook.name} --resume")
     _say(f"  take back: runbook run {plan.runbook.name} --undo")
 

@@ -114,16 +114,18 @@ def drive(
         source = Source("live")
         limits: dict[str, Any] = {"approve": approve, "brake": pressed.brake, "timeout": arguments.timeout}
         if not any(command.effect is Effect.CHANGE for command in plan.commands):
+            # Who only looks does not wait for the import of what follows.
             return follow(perform(plan, executor, source, **limits), progress, pressed)
         from runbook.cli import changing
-        from runbook.journal import Resumed, kept
+        from runbook.journal import Resumed, kept, settle
 
         with changing.written_down(plan, record) as journal:
             done = record.done if record is not None else {}
             run = follow(
                 kept(perform(plan, Resumed(executor, done), source, **limits), journal, done), progress, pressed
             )
-            changing.settle(plan, journal)
+            if (rest := settle(plan, journal)) is not None:
+                changing.tell_rest(plan, rest)
         return run
 
 
