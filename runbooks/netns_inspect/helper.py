@@ -121,7 +121,7 @@ def _although_root(facts: Facts, left: list[Namespace]) -> Iterator[Finding]:
         "Root of a container is not root of its host: what belongs to another user namespace it may not look into, and "
         "a security module or a container's own rules can keep even root out of other processes. `sudo` changes "
         "nothing about that. What is wrong in there cannot be told from here.",
-        "See whose they are, and run this on the host itself instead of inside the container:\n"
+        "See which they are and what rules there are. If this is inside a container, run it on the host itself:\n"
         "    ls -l /proc/[0-9]*/ns/net 2>&1 >/dev/null   # the processes that are hidden\n"
         "    cat /proc/self/uid_map   # 0 0 4294967295: this is no other user namespace\n"
         "    grep -E 'Seccomp|CapEff' /proc/self/status   # Seccomp: 2: there are rules",
