@@ -18,6 +18,7 @@ from runbook.cli.signals import Interrupts, Terminated, interrupts
 from runbook.cli.trust import demand
 from runbook.errors import ExecutionError
 from runbook.escaping import safe
+from runbook.executors.here import lab_around
 from runbook.executors.launch import Launcher
 from runbook.executors.process import ProcessExecutor
 from runbook.model import Command, Effect, Ending, Plan, Run, Runbook, Source, Verdict
@@ -110,8 +111,10 @@ def drive(
             plan, scenario, keyboard=typed, brake=pressed.brake, timeout=arguments.timeout, note=progress.note
         )
         return follow(steps, progress, pressed)
-    with ProcessExecutor(typed, launcher=launcher) as executor:
-        source = Source("live")
+    # In the shell of a lab in namespaces it is as if the runbook had been run with --lab: see labs/namespace.py.
+    around = lab_around()
+    with ProcessExecutor(typed, launcher=launcher, confined=not around) as executor:
+        source = Source("lab", around) if around else Source("live")
         limits: dict[str, Any] = {"approve": approve, "brake": pressed.brake, "timeout": arguments.timeout}
         if not any(command.effect is Effect.CHANGE for command in plan.commands):
             # Who only looks does not wait for the import of what follows.
