@@ -126,17 +126,25 @@ class Pieces:
     What is longer than `most` bytes without an end is left out to its end, and counted.
     """
 
-    def __init__(self, source: Readable | IO[bytes], most: int, end: bytes = b"\n", size: int = 0) -> None:
-        self._source, self._most, self._end, self._size = source, most, end, size
+    def __init__(self, source: Readable | IO[bytes], most: int, size: int = 0) -> None:
+        self._source, self._most, self._end, self._size = source, most, b"\n", size
+        self._begun = b""
         self.read = 0
         self.overlong = 0
         self._told = time.monotonic()
 
+    def begins_with(self, *starts: bytes) -> bool:
+        """Whether, but for blanks, it begins with one of these; nothing is lost by asking."""
+        self._begun = self._begun or self._source.read(4096)
+        return self._begun.lstrip().startswith(starts)
+
+    def end_with(self, end: bytes) -> None:
+        """Let pieces end with this instead of a line; to be said before the first one is taken."""
+        self._end = end
+
     def __iter__(self) -> Iterator[bytes]:
         rest, skipping = b"", False
-        while data := self._source.read(self._most):
-            self.read += len(data)
-            self._tell()
+        while data := self._next():
             data = rest + data
             if skipping:
                 at = data.find(self._end)
@@ -157,11 +165,14 @@ class Pieces:
         if rest and not skipping:
             yield rest
 
-    def _tail(self, data: bytes) -> bytes:
-        """What may be the beginning of an end."""
-        return data[len(data) - len(self._end) + 1 :]
-
-    def _tell(self) -> None:
+    def _next(self) -> bytes:
+        data, self._begun = self._begun or self._source.read(self._most), b""
+        self.read += len(data)
         if self._size and time.monotonic() - self._told >= PROGRESS_SECONDS:
             self._told = time.monotonic()
             print(f"\r{min(100, 100 * self.read // self._size)} %", end="", file=sys.stderr, flush=True)
+        return data
+
+    def _tail(self, data: bytes) -> bytes:
+        """What may be the beginning of an end."""
+        return data[len(data) - len(self._end) + 1 :]
