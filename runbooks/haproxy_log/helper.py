@@ -237,6 +237,9 @@ def _faults(facts: Facts) -> Iterator[Finding]:
     for fault in FAULTS:
         if fault.code in ways:
             yield _failing(facts, fault, ways[fault.code])
+    failed = [group for group in facts.groups if not group.letters]
+    if failed:
+        yield _no_session(facts, failed)
     unknown = [group for group in facts.groups if group.letters and not is_documented(group.letters)]
     if unknown:
         yield _unknown_ending(facts, unknown)
@@ -250,6 +253,22 @@ def _fault(group: Group) -> Fault | None:
     if group.status == "101" and (group.letters[:1] in ("C", "-") or group.letters[:2] in ("cD", "sD")):
         return None
     return next((fault for fault in FAULTS if fault.holds(group)), None)
+
+
+def _no_session(facts: Facts, groups: list[Group]) -> Finding:
+    count = sum(group.count for group in groups)
+    of = facts.sessions + count
+    places = [f"{group.mark} at {group.place.replace(OTHERS, 'others')} x {group.count}" for group in groups]
+    return Finding(
+        "not-begun",
+        _weight(facts, count, of, False),
+        f"{_number(count, 'connection')} of {of} failed before there was a session: {', '.join(places[:QUOTED])}",
+        "Scanners leave many of these at every public address. When it is much, or began on a day, clients and proxy "
+        "do not agree on TLS: a certificate that ran out, versions or ciphers that one of them has no more; or they "
+        "do not speak what the port expects (`accept-proxy`).",
+        "See what a client is told there:\n    openssl s_client -connect PROXY:443 -servername NAME </dev/null",
+        tuple(group.evidence for group in groups[:QUOTED]),
+    )
 
 
 def _unknown_ending(facts: Facts, groups: list[Group]) -> Finding:

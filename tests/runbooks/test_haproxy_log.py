@@ -273,3 +273,13 @@ def test_a_log_that_may_not_be_read_is_not_called_an_empty_journal() -> None:
 def test_a_log_that_is_not_there_is_named_beside_the_journal() -> None:
     (finding,) = journal("No such file or directory").findings
     assert finding.summary == "There is no /var/log/haproxy.log, and no session in 0 lines of the journal"
+
+
+def test_many_connections_that_never_began_are_not_ok() -> None:
+    told = counted(("200", "----", 200)).decode()
+    failed = {"kind": "group", "count": 9_000, "frontend": "tls", "backend": "1", "server": "", "status": ""}
+    failed |= {"letters": "", "mark": "SSL handshake failure", "line": 1, "text": ""}
+    run = judged("proxy-ok", (told + json.dumps(failed) + "\n").encode())
+    assert [finding.code for finding in run.findings] == ["not-begun"]
+    assert run.verdict is Verdict.WARNING
+    assert "SSL handshake failure at tls/1 x 9000" in run.findings[0].summary
