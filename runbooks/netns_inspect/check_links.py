@@ -186,7 +186,7 @@ def address_duplicate(facts: Facts) -> Iterator[Finding]:
                 "Both answer when somebody asks who has this address, or each believes that it is itself. Answers go "
                 "to the wrong one, or to nobody.",
                 "Take it from one of the two:\n"
-                + inside(clash[1][0], f"ip address del {ip} dev {device(clash[1][1])}", changes=True),
+                + inside(clash[1][0], f"ip address del {shlex.quote(ip)} dev {device(clash[1][1])}", changes=True),
                 tuple(line for one in spaces for line in one.evidence("links")),
                 (NAMESPACES,),
             )

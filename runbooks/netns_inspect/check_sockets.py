@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -87,8 +88,8 @@ def _is_up(socket: Socket) -> bool:
 def _way(peer: str, bound: Link | None) -> str:
     """The route to this neighbour, by way of what the socket is bound to."""
     if bound is None:
-        return f"ip route get {peer}"
-    return f"ip route get {peer} {'vrf' if bound.kind == 'vrf' else 'oif'} {device(bound)}"
+        return f"ip route get {shlex.quote(peer)}"
+    return f"ip route get {shlex.quote(peer)} {'vrf' if bound.kind == 'vrf' else 'oif'} {device(bound)}"
 
 
 def _address(word: str) -> IPv4Address | IPv6Address | None:
