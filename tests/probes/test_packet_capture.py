@@ -201,7 +201,7 @@ def test_fragments_and_packets_of_no_sense_are_counted(tmp_path: Path) -> None:
         b"\x02" * 12 + b"\x08\x00\x45" + bytes(8) + b"\x06",
     ):
         wire.data += struct.pack("<IIII", 1_700_000_001, 0, len(packet), len(packet)) + packet
-    assert wire.told(tmp_path)[0]["other"] == {"fragment": 1, "no TCP": 1, "unknown": 2}
+    assert wire.told(tmp_path)[0]["other"] == {"fragment": 1, "unknown": 3}
 
 
 def broken(data: bytes, source: random.Random) -> bytes:
@@ -237,7 +237,7 @@ def test_broken_files_end_in_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "neither"),
+        (b"", "is empty"),
         (b"#!/bin/sh\n", "neither"),
         (struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1, 1)[:20], "ends within its header"),
         (struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1, 1) + b"\0" * 7, "ends within a packet"),
