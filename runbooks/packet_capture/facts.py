@@ -111,7 +111,9 @@ class Handshake:
             return "101 without `Upgrade: websocket`"
         if "upgrade" not in _tokens(self.answer.get("connection", "")):
             return "101 without `Connection: Upgrade`"
-        return f"101 with a {' and an '.join(self.unasked)} that nobody asked for" if self.unasked else ""
+        articles = {"protocol": "a protocol", "extension": "an extension"}
+        unasked = " and ".join(articles.get(name, name) for name in self.unasked)
+        return f"101 with {unasked} that nobody asked for" if unasked else ""
 
     @property
     def where(self) -> str:

@@ -131,8 +131,10 @@ def _why(shake: Handshake) -> tuple[str, str]:
             shake.refusal,
             "A client must fail this connection (RFC 6455, 4.1), and a log has an ordinary 101. "
             + (
-                "The accept is no answer to this request's key."
-                if not shake.key or shake.accept != "right"
+                "The request had no key that one could accept: somebody took it out, or it was no websocket's."
+                if not shake.key
+                else "The accept is no answer to this request's key."
+                if shake.accept != "right"
                 else "What is missing was taken out on the way back."
                 if not shake.unasked
                 else "The server, or somebody before it, answers another request than this."

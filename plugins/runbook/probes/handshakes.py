@@ -163,7 +163,15 @@ class Way:
         self.state = HEAD
 
     def take(self, data: bytes, frame: int, now: int) -> None:
-        self.http.heard = True
+        http = self.http
+        http.heard = True
+        if self.state >= CLOSE and not self.body and not self.buffer and http.flow.sure and len(data) >= 8:
+            # Most segments of a capture are such ones: in the middle of a body whose end is not known.
+            asks = self.direction is http.flow.client
+            if not data.startswith(_METHODS if asks else _ANSWER) and not (asks and data[0] in b"\r\nP"):
+                if not asks and http.pending:
+                    http.unsure("no HTTP")
+                return
         while data:
             if self.body:
                 if len(data) <= self.body:
@@ -254,13 +262,14 @@ class Way:
             if not flow.sure and buffer.startswith(_ANSWER if asks else _METHODS):
                 flow.swap()
                 asks = not asks
-            elif any(word.startswith(buffer) for word in (_METHODS if asks else _ANSWER)) and buffer:
+            elif 0 < len(buffer) < 8 and any(word.startswith(buffer) for word in (_METHODS if asks else _ANSWER)):
                 if not self._keep(buffer):
                     self._lost()
                 return b""
             else:
                 # In the middle of a body, or no HTTP at all: then there is nothing to wait for in this piece.
-                self._keep(b"")
+                if old:
+                    self._keep(b"")
                 if self.state != CLOSE:
                     self.state = LOST
                 if not asks and buffer:
@@ -272,8 +281,9 @@ class Way:
             if not self._keep(buffer):
                 self._lost()
             return b""
-        self._keep(b"")
-        lines = re.split(r"\r?\n", buffer[: end.start()].decode("latin-1"))
+        if old:
+            self._keep(b"")
+        lines = buffer[: end.start()].decode("latin-1").replace("\r\n", "\n").split("\n")
         headers = _headers(lines)
         self.state = HEAD
         if asks:
@@ -328,10 +338,11 @@ class Http:
 
     def asked(self, line: str, headers: dict[str, str], frame: int, now: int) -> None:
         method, _, rest = line.partition(" ")
-        upgrade = "websocket" in _tokens(headers.get("upgrade", "").lower())
-        lost = any(name.startswith("sec-websocket-") for name in headers)
         request: Handshake | str = method
-        if method == "GET" and (upgrade or lost):
+        if method == "GET" and (
+            "websocket" in _tokens(headers.get("upgrade", "").lower())
+            or any(name.startswith("sec-websocket-") for name in headers)
+        ):
             self.tally.count += 1
             if self.budget.take(WAITS_BYTES):
                 request = Handshake(self.flow, rest.rpartition(" ")[0] or rest, headers, frame, now)
@@ -376,7 +387,7 @@ class Http:
     def stop(self) -> None:
         for direction in (self.flow.client, self.flow.server):
             way = direction.reader
-            if isinstance(way, Way):
+            if isinstance(way, Way) and way.buffer:
                 way._keep(b"")
             direction.reader = None
 
@@ -459,7 +470,7 @@ def _behind_proxy(data: bytes) -> bytes:
 
 
 def _tokens(value: str) -> list[str]:
-    return [token for part in value.split(",") if (token := part.strip())]
+    return [token for part in value.split(",") if (token := part.strip())] if value else []
 
 
 def _extensions(headers: dict[str, str]) -> list[str]:
