@@ -356,7 +356,7 @@ class Http:
     def answered(self, way: Way, line: str, headers: dict[str, str], frame: int, now: int) -> None:
         words = line.split(" ", 2)
         code = words[1] if len(words) > 1 else ""
-        if len(code) != 3 or not code.isascii() or not code.isdigit():
+        if len(code) != 3 or not code.isascii() or not code.isdigit() or code < "100":
             way.state = LOST
             self.unsure("no HTTP")
             return

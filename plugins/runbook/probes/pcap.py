@@ -155,8 +155,8 @@ class CaptureFile:
     def _pcap(self) -> Iterator[Packet]:
         head = self._take(24, "its header")
         order, unit = _MAGIC[head[:4]]
-        # The upper bits say whether a checksum follows each packet.
-        link = struct.unpack(order + "I", head[20:24])[0] & 0x0FFFFFFF
+        # The upper bits say whether a checksum follows each packet, and how long that is.
+        link = struct.unpack(order + "I", head[20:24])[0] & 0x03FFFFFF
         record = struct.Struct(order + "IIII")
         size, unpack = record.size, record.unpack_from
         while True:
@@ -221,7 +221,9 @@ def _interface(block: bytes, order: str) -> tuple[int, int, int, int]:
             base = 2 ** (value[0] & 0x7F) if value[0] & 0x80 else 10 ** value[0]
             up, down = 1_000_000_000, base
         elif code == 14 and length == 8:
-            offset = struct.unpack(order + "q", value)[0] * 1_000_000_000
+            seconds = struct.unpack(order + "q", value)[0]
+            # No clock is off by three thousand years; with that, no time could be told.
+            offset = seconds * 1_000_000_000 if abs(seconds) < 10**11 else 0
         elif code == 0:
             break
         at += 4 + (length + 3) // 4 * 4

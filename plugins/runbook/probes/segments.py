@@ -127,7 +127,7 @@ def _segment(link: int, data: bytes) -> Segment | str:
     sequence, acknowledged, offset, flags, window = _HEAD.unpack_from(data, tcp + 4)
     start = tcp + (offset >> 4 << 2)
     length = end - start
-    if length < 0:
+    if length < 0 or offset < 0x50:
         return UNKNOWN
     return Segment(
         source + target + ports,
