@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +270,53 @@ def test_a_get_and_its_answer_behind_others_in_one_segment(
         for place in range(0, len(data), size):
             wire.put(up, start + place, other if up else 1000 + len(before + GET), data[place : place + size])
     assert counted(wire.told(tmp_path)) == {403: 1}
+
+
+def conversation(source: random.Random) -> tuple[bytes, bytes, list[int]]:
+    """What both sides say on one connection, and what each handshake in it is answered."""
+    asked = said = b""
+    expected = []
+    for _ in range(source.randint(1, 6)):
+        if source.random() < 0.5:
+            asked += GET
+            status = source.choice([401, 403, 404])
+            expected.append(status)
+            said += source.choice([b"", b"HTTP/1.1 103 x\r\n\r\n"])
+        else:
+            status = 200
+            body = source.choice([b"", b"GET / HTTP/1.1\r\n\r\n", source.randbytes(200)])
+            length = b"\r\nContent-Length: %d" % len(body) if body else b""
+            asked += b"POST /x HTTP/1.1" + length + b"\r\n\r\n" + body
+        body = source.choice([b"", b"HTTP/1.1 101 x\r\n\r\n" * 3, source.randbytes(700)])
+        said += b"HTTP/1.1 %d x\r\n" % status
+        if source.random() < 0.5:
+            said += b"Content-Length: %d\r\n\r\n" % len(body) + body
+        else:
+            said += b"Transfer-Encoding: chunked\r\n\r\n"
+            while body:
+                size = source.randint(1, len(body))
+                said += b"%x\r\n" % size + body[:size] + b"\r\n"
+                body = body[size:]
+            said += b"0\r\n" + source.choice([b"", b"A: b\r\n"]) + b"\r\n"
+    return asked, said, expected
+
+
+def test_conversations_cut_anywhere_reordered_and_sent_again(tmp_path: Path) -> None:
+    source = random.Random(2026)
+    for _ in range(rounds(150, 3_000)):
+        asked, said, expected = conversation(source)
+        wire = Wire().opened()
+        for up, data in ((True, asked), (False, said)):
+            cuts = sorted({0, len(data), *(source.randint(0, len(data)) for _ in range(source.randint(0, 12)))})
+            pieces = list(pairwise(cuts))
+            source.shuffle(pieces)
+            pieces += source.sample(pieces, min(2, len(pieces)))
+            for start, end in pieces:
+                wire.put(up, (1000 if up else 5000) + start, 5000 if up else 1000 + len(asked), data[start:end])
+        told = wire.told(tmp_path)
+        # Told in the order of frames, which is not that of what was said.
+        assert sorted(status for _, status, _ in handshakes(told)) == sorted(expected)
+        assert (told[0]["holes"], told[0]["cut_http"], told[0]["one_way"]) == (0, 0, 0)
 
 
 def test_a_get_in_the_syn(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,8 @@ MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 MOST_HEAD = 64 * 1024
 #: How many kinds of answer are told apart; of how many handshakes of one kind the details are kept, and of all kinds.
 MOST_KINDS, TOLD_OF_KIND, TOLD = 200, 50, 2_000
+#: How long the line with a chunk's size may be, and a header that is said several times, in bytes.
+MOST_SIZE_LINE, MOST_JOINED = 1_000, 8_000
 #: Requests of one flow that wait for their answers.
 MOST_ASKED = 100
 #: What a handshake that waits for its answer is reckoned at, in bytes.
@@ -220,21 +223,26 @@ class Way:
     def _chunk(self, data: bytes) -> bytes:
         data = self.buffer + data
         self._keep(b"")
-        end = data.find(b"\n")
-        if end < 0:
-            if len(data) > 1000 or not self._keep(data):
+        at = 0
+        while True:
+            end = data.find(b"\n", at)
+            if end < 0:
+                if len(data) - at > MOST_SIZE_LINE or not self._keep(data[at:]):
+                    self.state = LOST
+                return b""
+            size = _SIZE.match(data, at)
+            if not size:
                 self.state = LOST
-            return b""
-        size = _SIZE.match(data)
-        if not size:
-            self.state = LOST
-            return data[end + 1 :]
-        if length := int(size[0], 16):
+                return data[end + 1 :]
+            length = int(size[0], 16)
+            if not length:
+                self.state = TRAILER
+                return data[end + 1 :]
             # With the end of the line behind it.
-            self.body = length + 2
-        else:
-            self.state = TRAILER
-        return data[end + 1 :]
+            at = end + 1 + length + 2
+            if at >= len(data):
+                self.body = at - len(data)
+                return b""
 
     def _trailer(self, data: bytes) -> bytes:
         data = self.buffer + data
@@ -338,7 +346,8 @@ class Http:
 
     def asked(self, line: str, headers: dict[str, str], frame: int, now: int) -> None:
         method, _, rest = line.partition(" ")
-        request: Handshake | str = method
+        # One object for all of a method: there may be as many as flows times those that wait.
+        request: Handshake | str = sys.intern(method)
         if method == "GET" and (
             "websocket" in _tokens(headers.get("upgrade", "").lower())
             or any(name.startswith("sec-websocket-") for name in headers)
@@ -452,11 +461,15 @@ def _headers(lines: list[str]) -> dict[str, str]:
     name = ""
     for line in lines[1:]:
         if line[:1] in (" ", "\t") and name:
-            headers[name] = f"{headers[name]} {line.strip()}".strip()
+            if len(headers[name]) < MOST_JOINED:
+                headers[name] = f"{headers[name]} {line.strip()}".strip()
             continue
         name, _, value = line.partition(":")
         name, value = name.strip().lower(), value.strip()
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        if name not in headers:
+            headers[name] = value
+        elif len(headers[name]) < MOST_JOINED:
+            headers[name] = f"{headers[name]}, {value}"
     return headers
 
 
