@@ -247,12 +247,13 @@ class Way:
     def _trailer(self, data: bytes) -> bytes:
         data = self.buffer + data
         self._keep(b"")
-        while (end := data.find(b"\n")) >= 0:
-            line, data = data[:end], data[end + 1 :]
-            if not line.rstrip(b"\r"):
+        at = 0
+        while (end := data.find(b"\n", at)) >= 0:
+            if not data[at:end].rstrip(b"\r"):
                 self.state = HEAD
-                return data
-        if not self._keep(data):
+                return data[end + 1 :]
+            at = end + 1
+        if not self._keep(data[at:]):
             self.state = LOST
         return b""
 
