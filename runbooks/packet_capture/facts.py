@@ -173,7 +173,7 @@ class Facts:
 
     What may hide a handshake: `cut_http` and `holes` (HTTP that was cut or not captured), `fragments`, `one_way` (flows
     with packets of one side), `given_up` (flows, for there were too many), `left_out` (handshakes, for there were too
-    many kinds of answers).
+    many kinds of answers). `alone` are answers whose requests were sent before the capture began.
     """
 
     packets: int
@@ -187,6 +187,7 @@ class Facts:
     holes: int
     fragments: int
     one_way: int
+    alone: int
     given_up: int
     left_out: int
     unread: int
@@ -250,6 +251,7 @@ def read(capture: Capture, warning: float, critical: float) -> Facts | NoCapture
         head.count("holes"),
         other.get("fragment", 0),
         head.count("one_way"),
+        head.count("alone"),
         head.count("given_up"),
         head.count("left_out"),
         other.get("unknown", 0),

@@ -88,7 +88,8 @@ def _handshakes(facts: Facts) -> Iterator[Finding]:
             f"{_number(_count(accepted), 'websocket')} opened: 101 with the right accept, the slowest after "
             f"{max(one.slowest for one in accepted) * 1000:.1f} ms",
             f"The first is {first.where}, answered in frame {first.answer_frame}.{lost}"
-            + (f" Not seen is what is in {' and in '.join(hidden)}." if hidden else ""),
+            + (f" Not seen is what is in {' and in '.join(hidden)}." if hidden else "")
+            + _before(facts),
             evidence=_lines(accepted),
         )
 
@@ -107,6 +108,13 @@ def _hidden(facts: Facts) -> list[str]:
     return hidden
 
 
+def _before(facts: Facts) -> str:
+    """Every capture begins in the middle of something, so that this is a remark too."""
+    if not facts.alone:
+        return ""
+    return f" {_number(facts.alone, 'answer')} in it can be to a GET that was sent before the capture began."
+
+
 def _none(facts: Facts) -> Finding:
     hidden = _hidden(facts)
     return Finding(
@@ -115,7 +123,7 @@ def _none(facts: Facts) -> Finding:
         f"No request for a websocket among {_number(facts.flows, 'TCP flow')}",
         f"Of {_number(facts.packets, 'packet')} {facts.tcp} are TCP. No GET with `Upgrade: websocket` was seen, nor "
         "one with a Sec-WebSocket header. It may have been sent before the capture began, on another interface, or "
-        "never." + (f" Besides there are {'; and '.join(hidden)}." if hidden else ""),
+        "never." + (f" Besides there are {'; and '.join(hidden)}." if hidden else "") + _before(facts),
         "Capture where the request has no TLS, before you ask for the websocket:\n"
         "    tcpdump -i any -s 0 -w websocket.pcap 'tcp port 80'\n"
         "Or make the handshake yourself and see every stage of it:\n"

@@ -268,6 +268,13 @@ def test_tls_and_http2_and_tunnels_are_said_beside_what_opened(tmp_path: Path) -
         assert words in found["handshake-accepted"].explanation
 
 
+def test_an_answer_to_what_was_asked_before_the_capture_is_a_remark(tmp_path: Path) -> None:
+    wire = Wire().put(False, 5000, 1000, REFUSED).put(True, 1000, 5000 + len(REFUSED), flags=16).asked()
+    found = said(wire.told(tmp_path))
+    assert verdicts(found) == {"handshake-accepted": "ok"}
+    assert "1 answer in it can be to a GET" in found["handshake-accepted"].explanation
+
+
 def test_an_answer_that_may_be_there_is_unknown_and_one_that_is_not_is_critical(tmp_path: Path) -> None:
     wire = Wire().opened().put(True, 1000, 5000, GET)
     assert verdicts(said(wire.told(tmp_path))) == {"handshake-unanswered": "critical"}

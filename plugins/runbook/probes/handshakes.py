@@ -123,6 +123,8 @@ class Tally:
         self.details: list[Handshake] = []
         self.count = self.left_out = 0
         self.holes = self.cut = self.one_way = 0
+        #: Answers to what was asked before the capture began.
+        self.alone = 0
 
     def add(self, shake: Handshake) -> Kind | None:
         sort = shake.sort()
@@ -382,6 +384,8 @@ class Http:
             # From here on there are frames, or something else, and no HTTP.
             self.stop()
         elif not request:
+            if self.flow.syn_ns < 0:
+                self.tally.alone += 1
             # It may be the answer to a HEAD, and have no body.
             way.state = LOST
         elif request == "HEAD" or status in (204, 304):

@@ -274,7 +274,7 @@ class Reader:
             "seconds": round((self.last_ns - self.first_ns) / 1e9, 3), "tcp": self.tcp, "other": dict(self.other),
             "flows": self.flow_count, "tls": self.tls, "http2": self.http2, "given_up": self.given_up,
             "handshakes": tally.count, "left_out": tally.left_out, "holes": tally.holes, "cut_http": tally.cut,
-            "one_way": tally.one_way,
+            "one_way": tally.one_way, "alone": tally.alone,
         }  # fmt: skip
         again = sum(self.kinds[kind] for kind in ("retransmission", "fast", "spurious"))
         yield {
