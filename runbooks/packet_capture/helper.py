@@ -5,9 +5,10 @@ captures ─▶ parse ─▶ Facts ─▶ judge: the handshakes, the resets, wha
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
-from runbook.formats.files import not_read
+from runbook.formats.refusals import why_not_read
 from runbook.helpers import Captures
 from runbook.model import Evidence, Finding, Verdict
 
@@ -44,19 +45,29 @@ def judge(facts: Facts | NoCapture | None) -> Iterator[Finding]:
     if facts is None:
         return
     if isinstance(facts, NoCapture):
-        yield not_read(
-            "no-capture",
-            facts.file,
-            facts.reason,
-            "A capture is what `tcpdump -w`, dumpcap and Wireshark write: pcap or pcapng, plain or gzip. Make one:\n"
-            "    tcpdump -i any -s 0 -U -w websocket.pcap 'tcp port 80'",
-            facts.evidence,
-        )
+        yield _not_read(facts)
         return
     yield from _handshakes(facts)
     yield from _resets(facts)
     yield from _again(facts)
     yield from _not_known(facts)
+
+
+def _not_read(capture: NoCapture) -> Finding:
+    shown, said = shlex.quote(capture.file), capture.reason
+    by_system = said[:1].isupper()
+    why, advice = why_not_read(capture.file, said, f"runbook run packet-capture --set pcap={shown}")
+    if not by_system:
+        why = "A capture is what `tcpdump -w`, dumpcap and Wireshark write: pcap or pcapng, plain or gzip."
+        advice = "Make one:\n    tcpdump -i any -s 0 -U -w websocket.pcap 'tcp port 80'"
+    return Finding(
+        "no-capture",
+        Verdict.UNKNOWN,
+        f"{shown} could not be read: {said}" if by_system else f"{shown} {said}",
+        why,
+        advice,
+        (capture.evidence,),
+    )
 
 
 def _handshakes(facts: Facts) -> Iterator[Finding]:

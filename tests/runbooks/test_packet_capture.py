@@ -321,18 +321,18 @@ def test_limits_of_what_was_sent_again(
 @pytest.mark.parametrize(
     ("detail", "words", "cure"),
     [
-        ("No such file or directory", "could not be read: No such file", "slip of the pen"),
+        ("No such file or directory", "could not be read: No such file", "ls -l /tmp"),
         ("Permission denied", "could not be read: Permission denied", "sudo"),
-        ("is empty", "is empty", "Nothing was written"),
-        ("is not a file", "is not a file", "a pipe"),
+        ("Is not a regular file", "could not be read: Is not", "head -c"),
+        ("is empty", "is empty", "tcpdump -i any"),
         ("begins like neither pcap nor pcapng", "begins like neither", "tcpdump -i any"),
     ],
 )
 def test_a_file_that_is_no_capture_is_said_in_words(detail: str, words: str, cure: str) -> None:
-    found = said([{"kind": "error", "file": "/tmp/`x`.pcap", "detail": detail}])
+    found = said([{"kind": "error", "file": "/tmp/$(x).pcap", "detail": detail}])
     assert verdicts(found) == {"no-capture": "unknown"}
     finding = found["no-capture"]
-    assert finding.summary.startswith("`/tmp/'x'.pcap` ")
+    assert finding.summary.startswith("'/tmp/$(x).pcap' ")
     assert words in finding.summary
     assert cure in finding.advice
 

@@ -9,17 +9,16 @@ from __future__ import annotations
 import os
 import stat
 import struct
-import zlib
 from collections.abc import Iterator
-from typing import IO, Protocol
+from typing import IO
+
+from runbook.probes.files import Readable, Unzipped
 
 #: (time in ns, link type, the packet as far as it was kept, its length on the wire)
 Packet = tuple[int, int, bytes, int]
 
 #: How much is read at once, in bytes; and the largest packet or block that is believed.
 CHUNK_BYTES, MOST_BYTES = 1 << 20, 1 << 26
-#: How much of a gzip file is read at once, in bytes.
-ZIPPED_BYTES = 1 << 16
 _MAGIC = {
     b"\xd4\xc3\xb2\xa1": ("<", 1000),
     b"\xa1\xb2\xc3\xd4": (">", 1000),
@@ -33,60 +32,17 @@ class Broken(Exception):
     """The file ends, or goes on, in a way that its format does not know; says where and how."""
 
 
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-
 class _Gzip:
-    """Reads a gzip file of any number of members. What stands before a cut or a damage is given first, and only then is
-    Broken raised; the gzip module throws away all of the piece in which that is."""
+    """What is in a gzip file: first all that stands before a cut or a damage, and only then is Broken raised."""
 
     def __init__(self, raw: IO[bytes]) -> None:
-        self._raw = raw
-        self._inflate = zlib.decompressobj(wbits=31)
-        self._rest = b""
-        self._broken = ""
+        self._unzipped = Unzipped(raw)
 
-    def read(self, size: int) -> bytes:
-        while not self._broken:
-            if self._inflate.eof and not self._next_member():
-                return b""
-            data = self._rest or self._raw.read(ZIPPED_BYTES)
-            before = self._inflate.copy()
-            try:
-                found = self._inflate.decompress(data, size)
-                self._rest = self._inflate.unconsumed_tail
-                if not data and not found and not self._inflate.eof:
-                    self._broken = "ends within its gzip"
-            except zlib.error as error:
-                found = _until_damage(before, data, size)
-                self._broken = f"is damaged as gzip, before byte {self._raw.tell()} of it ({error})"
-            if found:
-                return found
-        raise Broken(self._broken)
-
-    def _next_member(self) -> bool:
-        """Zeros may follow a member, which is how a tape fills its blocks, and another member."""
-        data = self._inflate.unused_data
-        while not (data := data.lstrip(b"\0")):
-            data = self._raw.read(ZIPPED_BYTES)
-            if not data:
-                return False
-        self._rest, self._inflate = data, zlib.decompressobj(wbits=31)
-        return True
-
-
-def _until_damage(inflate: zlib._Decompress, data: bytes, most: int) -> bytes:
-    """What zlib gave before it found the damage is lost with its error; byte by byte it can be had."""
-    found = bytearray()
-    try:
-        for place in range(len(data)):
-            found += inflate.decompress(data[place : place + 1], most)
-            if len(found) >= most:
-                break
-    except zlib.error:
-        pass
-    return bytes(found)
+    def read(self, size: int, /) -> bytes:
+        found = self._unzipped.read(size)
+        if not found and self._unzipped.broken:
+            raise Broken(f"is no whole file: {self._unzipped.broken}")
+        return found
 
 
 class CaptureFile:
@@ -97,12 +53,12 @@ class CaptureFile:
         file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: SIM115
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             file.close()
-            raise OSError(22, "is not a file")
+            raise OSError(22, "Is not a regular file")
         self.size = os.fstat(file.fileno()).st_size
         self._raw = file
         zipped = file.read(2) == b"\x1f\x8b"
         file.seek(0)
-        self._file: _Readable = _Gzip(file) if zipped else file
+        self._file: Readable = _Gzip(file) if zipped else file
         self._data, self._at = b"", 0
         self._taken = 0
         try:
