@@ -22,9 +22,11 @@ from runbook.model import Capture, Evidence
 
 from .facts import Foreign
 from .lines import lines_of
-from .status_text import POOL_STATES, STATES
+from .status_text import POOL_STATES, SECTIONS, STATES
 
 _KEY = re.compile(r" {0,9}(pool|id|state|status|action|see|comment|config):(?: (.*))?")
+#: What may stand below the table where it is not the whole of it.
+_REMARK = re.compile(r"dditional devices are known|exact configuration cannot")
 _ROW = re.compile(rf"(\S.*?)\s+({'|'.join(STATES)})(?:\s+(\S.*))?")
 
 
@@ -35,6 +37,7 @@ class _Draft:
     values: dict[str, str] = field(default_factory=dict)
     rows: list[tuple[str, str]] = field(default_factory=list)
     state_line: int = 0
+    odd: int = 0
     last: str = ""
 
 
@@ -56,8 +59,10 @@ def foreign(capture: Capture, unread: list[Unread]) -> tuple[Foreign, ...]:
     for draft in drafts:
         place = Evidence(capture.step, "stdout", draft.line, draft.state_line or draft.line)
         state = draft.values.get("state", "").partition(" ")[0]
-        if state not in POOL_STATES or not draft.rows or draft.rows[0][0] != draft.name:
+        if state not in POOL_STATES or len(draft.rows) < 2 or draft.rows[0][0] != draft.name:
             unread.append(Unread(f"pool {draft.name} is listed without a state or without its devices", place))
+        if draft.odd:
+            unread.append(Unread(f"line {draft.odd} of the table cannot be read", place))
         found.append(
             Foreign(
                 name=draft.name,
@@ -78,5 +83,7 @@ def _take(draft: _Draft, line: str, number: int, match: re.Match[str] | None) ->
         draft.state_line = number if match[1] == "state" else draft.state_line
     elif draft.last == "config" and (row := _ROW.fullmatch(line.strip())):
         draft.rows.append((row[1], row[2]))
+    elif draft.last == "config" and line.strip() and line.strip() not in SECTIONS and not _REMARK.search(line):
+        draft.odd = number
     elif draft.last and draft.last != "config" and line.strip():
         draft.values[draft.last] = f"{draft.values[draft.last]} {line.strip()}"

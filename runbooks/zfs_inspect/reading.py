@@ -45,7 +45,7 @@ def parse(captures: Captures) -> ZfsFacts:
     found_settings = _first(captures, ("settings",), settings, unread, presence)
     found_foreign = _first(captures, ("import",), foreign, unread, presence)
     pools = _told_apart(captures, pools, unread)
-    unread += _contradictions(pools, found_rooms or (), captures)
+    unread += _contradictions(pools, found_rooms, captures)
     return ZfsFacts(
         presence=presence,
         version=_version(captures.ran("module")),
@@ -205,9 +205,9 @@ def _difference(pool: Pool, other: Pool) -> str:
     return "" if kinds[0] == kinds[1] or "rebuild" in str(kinds) else "what was scanned"
 
 
-def _contradictions(pools: tuple[Pool, ...], listed: tuple[Room, ...], captures: Captures) -> list[Unread]:
+def _contradictions(pools: tuple[Pool, ...], listed: tuple[Room, ...] | None, captures: Captures) -> list[Unread]:
     """`zpool list` has every pool, in the same state."""
-    if not listed:
+    if listed is None:
         return []
     by_name = {room.pool: room for room in listed}
     found = []
@@ -235,6 +235,10 @@ def _first(
     for step in steps:
         capture = captures.ran(step)
         if capture is None:
+            continue
+        if step == "import" and capture.exit_code == 0 and not (capture.stdout + capture.stderr).strip():
+            # With nothing to import it says so, or, in zfs-fuse, fails without a word.
+            problem = Unread.because(Unreadable(f"`{step}` printed nothing", step))
             continue
         if capture.exit_code == 0 or (capture.stdout.strip() and step != "import"):
             return _kept(capture, read, unread)
