@@ -17,19 +17,17 @@ CONCEPTS = Reference("zpoolconcepts(7): Device Failure and Recovery", f"{MAN}7/z
 REPLACE = Reference("zpool-replace(8)", f"{MAN}8/zpool-replace.8.html")
 CLEAR = Reference("zpool-clear(8)", f"{MAN}8/zpool-clear.8.html")
 SCRUB = Reference("zpool-scrub(8)", f"{MAN}8/zpool-scrub.8.html")
-SCRUBBING = Reference("OpenZFS: Scrub and Resilver", f"{DOCS}Basic%20Concepts/Scrub%20and%20Resilver.html")
+SCRUBBING = Reference("OpenZFS: Scrub and Resilver", f"{DOCS}Basic%20Concepts/Operations/Scrub%20and%20Resilver.html")
 IMPORT = Reference("zpool-import(8)", f"{MAN}8/zpool-import.8.html")
 LIST = Reference("zpool-list(8)", f"{MAN}8/zpool-list.8.html")
 TUNING = Reference("OpenZFS: Workload Tuning", f"{DOCS}Performance%20and%20Tuning/Workload%20Tuning.html")
 FEATURES = Reference("zpool-features(7)", f"{MAN}7/zpool-features.7.html")
 PROPERTIES = Reference("zfsprops(7)", f"{MAN}7/zfsprops.7.html")
 MODULE = Reference("zfs(4)", f"{MAN}4/zfs.4.html")
-CACHING = Reference(
-    "OpenZFS: Caching and Auxiliary Devices", f"{DOCS}Basic%20Concepts/Caching%20and%20Auxiliary%20Devices.html"
-)
+CACHING = Reference("OpenZFS: Caching and Auxiliary Devices", f"{DOCS}Basic%20Concepts/Pool%20Structure/Caching.html")
 HIT_RATES = Reference(
     "Siebenmann, Understanding ZFS ARC hit (and miss) kstat statistics",
-    "https://utcc.utoronto.ca/~cks/space/blog/solaris/ZFSARCStatsHitMiss",
+    "https://utcc.utoronto.ca/~cks/space/blog/2023/04/25/",
 )
 
 

@@ -52,7 +52,7 @@ def scan(text: str, evidence: Evidence) -> Scan | None:
         found = match.groupdict()
         moment = moment_of(found["date"]) if found.get("date") else None
         percent = float(found["percent"]) if found.get("percent") else None
-        if (found.get("date") and moment is None) or (percent or 0) > 101:
+        if found.get("date") and moment is None:
             return None
         return Scan(
             kind=(found.get("kind") or "error scrub").replace(" ", "-"),
