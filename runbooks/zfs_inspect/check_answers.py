@@ -8,20 +8,7 @@ from runbook.formats import unread_findings
 from runbook.model import Finding, Verdict
 
 from .advice import STATUS, lines, message, reads
-from .facts import ZfsFacts
-
-#: Codes that explain a text below `status:`; with none of them, the text itself is a finding.
-EXPLAINING = frozenset(
-    (
-        "pool-degraded",
-        "pool-faulted",
-        "vdev-errors",
-        "data-errors",
-        "resilver-running",
-        "block-size",
-        "device-unavailable",
-    )
-)
+from .facts import Pool, ZfsFacts
 
 
 def unanswered(facts: ZfsFacts) -> Iterator[Finding]:
@@ -52,10 +39,10 @@ def unanswered(facts: ZfsFacts) -> Iterator[Finding]:
         )
 
 
-def notices(facts: ZfsFacts, codes: set[tuple[str, str]]) -> Iterator[Finding]:
-    """Texts below `status:` that nothing found so far accounts for; `codes` are pairs of a code and a pool's name."""
+def notices(facts: ZfsFacts) -> Iterator[Finding]:
+    """Texts below `status:` that no other finding accounts for."""
     for pool in facts.pools:
-        if pool.status and not pool.lacks_features and not any((code, pool.name) in codes for code in EXPLAINING):
+        if pool.status and not pool.lacks_features and not _explained(pool):
             yield Finding(
                 "status-notice",
                 Verdict.WARNING,
@@ -68,3 +55,14 @@ def notices(facts: ZfsFacts, codes: set[tuple[str, str]]) -> Iterator[Finding]:
                 (pool.evidence,),
                 (STATUS,),
             )
+
+
+def _explained(pool: Pool) -> bool:
+    """Whether something else is found of this pool that makes ZFS say so."""
+    return (
+        pool.state != "ONLINE"
+        or bool(pool.error_count)
+        or any(vdev.errors or vdev.is_broken or vdev.is_small_blocked for vdev in pool.vdevs())
+        or bool(pool.root and pool.root.errors)
+        or any(scan.kind == "resilver" and scan.state == "running" for scan in pool.scans)
+    )

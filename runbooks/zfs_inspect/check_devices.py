@@ -121,7 +121,7 @@ def slog(facts: ZfsFacts) -> Iterator[Finding]:
 
 def block_size(facts: ZfsFacts) -> Iterator[Finding]:
     for pool in facts.pools:
-        small = [vdev for vdev in pool.vdevs() if vdev.note.startswith("block size: ")]
+        small = [vdev for vdev in pool.vdevs() if vdev.is_small_blocked]
         if small:
             yield Finding(
                 "block-size",

@@ -26,7 +26,7 @@ def _faulted(pool: Pool, kernel: Evidence | None) -> Finding:
         failing = [vdev for vdev in pool.vdevs() if vdev.is_leaf and (vdev.errors or vdev.state != "ONLINE")]
         evidence = (*place(pool, *failing[:6]), *([kernel] if kernel else []))
         return _suspended(pool.name, evidence, names(failing))
-    broken = [vdev for vdev in pool.vdevs() if vdev.is_leaf and vdev.state not in ("ONLINE", "AVAIL", "INUSE")]
+    broken = [vdev for vdev in _working(pool) if vdev.is_leaf and vdev.is_broken]
     which = f": {names(broken)}" if broken else ""
     return Finding(
         "pool-faulted",
@@ -68,7 +68,7 @@ def _suspended(name: str, evidence: tuple[Evidence, ...], failing: str = "") -> 
 def degraded(facts: ZfsFacts) -> Iterator[Finding]:
     for pool in facts.pools:
         if pool.state == "DEGRADED":
-            broken = [vdev for vdev in pool.vdevs() if vdev.is_leaf and vdev.state not in ("ONLINE", "AVAIL", "INUSE")]
+            broken = [vdev for vdev in _working(pool) if vdev.is_leaf and vdev.is_broken]
             yield Finding(
                 "pool-degraded",
                 Verdict.WARNING,
@@ -82,6 +82,11 @@ def degraded(facts: ZfsFacts) -> Iterator[Finding]:
             )
 
 
+def _working(pool: Pool) -> list[Vdev]:
+    """What a pool's state depends on: not its caches and spares."""
+    return [vdev for vdev in pool.vdevs() if vdev.section not in (CACHE, SPARES)]
+
+
 def _states(broken: list[Vdev]) -> str:
     told = [f"{vdev.name} is {vdev.state}" + (f" ({vdev.note})" if vdev.note else "") for vdev in broken[:4]]
     return ", ".join(told) + (f" and {len(broken) - 4} more" if len(broken) > 4 else "")
@@ -89,13 +94,15 @@ def _states(broken: list[Vdev]) -> str:
 
 def _left(pool: Pool) -> str:
     """How many more disks may go, where it is worst."""
-    groups = [vdev for vdev in pool.vdevs() if vdev.is_redundant and any(c.state != "ONLINE" for c in vdev.children)]
+    copying = any(scan.kind == "resilver" and scan.state == "running" for scan in pool.scans)
+    groups = [v for v in pool.vdevs() if v.is_redundant and any(child.state != "ONLINE" for child in v.children)]
     if not groups:
         return ""
-    worst = min(groups, key=lambda vdev: vdev.spare_losses)
-    if worst.spare_losses == 0:
+    worst = min(groups, key=lambda vdev: vdev.spare_losses(copying))
+    left = worst.spare_losses(copying)
+    if left == 0:
         return f"{worst.name} has no redundancy left: the next disk that fails takes data with it"
-    return f"{worst.name} can lose {worst.spare_losses} more"
+    return f"{worst.name} can lose {left} more"
 
 
 def _bring_back(pool: Pool, vdev: Vdev) -> str:

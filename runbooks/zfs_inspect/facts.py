@@ -58,13 +58,27 @@ class Vdev:
         return not self.children
 
     @property
+    def is_broken(self) -> bool:
+        return self.state not in ("ONLINE", "AVAIL", "INUSE")
+
+    @property
+    def is_small_blocked(self) -> bool:
+        """Whether it writes in smaller blocks than the disk does."""
+        return self.note.startswith("block size: ")
+
+    @property
     def is_redundant(self) -> bool:
         return self.kind == "mirror" or self.kind in PARITY
 
-    @property
-    def spare_losses(self) -> int:
-        """How many more of its disks it can lose; a child that is not ONLINE is counted as lost."""
-        lost = sum(child.state != "ONLINE" for child in self.children)
+    def holds_data(self, copying: bool) -> bool:
+        """Whether all is on it that should be; where another disk stands in, only when nothing is being copied."""
+        if self.kind in ("spare", "replacing"):
+            return not copying and any(child.state == "ONLINE" for child in self.children)
+        return self.state == "ONLINE"
+
+    def spare_losses(self, copying: bool) -> int:
+        """How many more of its disks it can lose; `copying` while a resilver runs."""
+        lost = sum(not child.holds_data(copying) for child in self.children)
         can_lose = len(self.children) - 1 if self.kind == "mirror" else PARITY.get(self.kind, 0)
         return max(can_lose - lost, 0)
 

@@ -40,6 +40,7 @@ CHECKS: tuple[Callable[[ZfsFacts], Iterator[Finding]], ...] = (
     fragmentation,
     not_imported,
     features,
+    notices,
     unanswered,
 )
 ABSENCES = {
@@ -63,10 +64,6 @@ ABSENCES = {
 def judge(facts: ZfsFacts) -> Iterator[Finding]:
     """Every trouble; and that all is well only when there is none and every pool has answered in full."""
     found = [finding for check in CHECKS for finding in check(facts)]
-    about = {
-        (finding.code, pool.name) for finding in found for pool in facts.pools if f" {pool.name}" in finding.summary
-    }
-    found += notices(facts, about)
     yield from found
     if any(finding.verdict > Verdict.OK for finding in found):
         return

@@ -12,7 +12,7 @@ from runbook.helpers import Captures, Unreadable
 from runbook.model import Capture, Ending, Evidence
 
 from . import status_json, status_text
-from .facts import Clock, Limits, Pool, Room, ZfsFacts
+from .facts import Clock, Limits, Pool, Room, Vdev, ZfsFacts
 from .imports import foreign
 from .kstats import arc, suspended, zil
 from .listing import datasets, rooms, settings
@@ -182,8 +182,30 @@ def _told_apart(captures: Captures, pools: tuple[Pool, ...], unread: list[Unread
 
 def _with_files(pool: Pool, other: Pool) -> Pool:
     count = pool.error_count if other.error_count is None else max(pool.error_count or 0, other.error_count)
-    evidence = other.error_evidence if other.files else pool.error_evidence
-    return replace(pool, files=pool.files or other.files, error_count=count, error_evidence=evidence)
+    found = replace(pool, files=pool.files or other.files, error_count=count)
+    # JSON is one line for everything; the text has one for each device.
+    if pool.evidence.step == "status-json":
+        found = _located(found, other)
+    return replace(found, error_evidence=other.error_evidence) if other.files else found
+
+
+def _located(pool: Pool, text: Pool) -> Pool:
+    """The same pool, with the lines of the text as evidence."""
+    lines = {(vdev.section, vdev.name): vdev.evidence for vdev in text.vdevs()}
+    scans = {scan.kind: scan.evidence for scan in text.scans}
+
+    def moved(vdev: Vdev) -> Vdev:
+        place = lines.get((vdev.section, vdev.name), vdev.evidence)
+        return replace(vdev, evidence=place, children=tuple(map(moved, vdev.children)))
+
+    return replace(
+        pool,
+        root=replace(pool.root, evidence=text.root.evidence) if pool.root and text.root else pool.root,
+        tops=tuple(map(moved, pool.tops)),
+        scans=tuple(replace(scan, evidence=scans.get(scan.kind, scan.evidence)) for scan in pool.scans),
+        evidence=text.evidence,
+        error_evidence=text.error_evidence or pool.error_evidence,
+    )
 
 
 def _difference(pool: Pool, other: Pool) -> str:
@@ -201,8 +223,10 @@ def _difference(pool: Pool, other: Pool) -> str:
         return f"the counters of {sorted(failing[0] ^ failing[1])[0]}"
     if bool(pool.status) != bool(other.status):
         return "only one has a line `status:`"
-    kinds = [sorted({(scan.kind, bool(scan.errors)) for scan in one.scans if scan.kind}) for one in (pool, other)]
-    return "" if kinds[0] == kinds[1] or "rebuild" in str(kinds) else "what was scanned"
+    scanned = [{(scan.kind, bool(scan.errors)) for scan in one.scans if scan.kind} for one in (pool, other)]
+    # Of an error scrub only the text tells, and in place of the scrub before it.
+    told_alike = not any(kind == "error-scrub" for one in scanned for kind, _ in one)
+    return "what was scanned" if told_alike and scanned[0] != scanned[1] else ""
 
 
 def _contradictions(pools: tuple[Pool, ...], listed: tuple[Room, ...] | None, captures: Captures) -> list[Unread]:

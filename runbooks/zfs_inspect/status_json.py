@@ -25,6 +25,19 @@ from .tree import faults, kind_of
 SECTIONS = {"logs": LOGS, "log": LOGS, "l2cache": CACHE, "spares": SPARES, "special": SPECIAL, "dedup": DEDUP}
 #: What JSON calls a state, and text does not; HEALTHY stands in the examples of zpool-status(8).
 RENAMED = {"HEALTHY": "ONLINE", "CANT_OPEN": "UNAVAIL", "CLOSED": "UNAVAIL", "UNKNOWN": "UNAVAIL"}
+#: What the text has for an aux of JSON.
+AUX = {
+    "OPEN_FAILED": "cannot open",
+    "CORRUPT_DATA": "corrupted data",
+    "NO_REPLICAS": "insufficient replicas",
+    "BAD_GUID_SUM": "missing device",
+    "BAD_LABEL": "invalid label",
+    "SPARED": "currently in use",
+    "ERR_EXCEEDED": "too many errors",
+    "IO_FAILURE": "experienced I/O failures",
+    "BAD_LOG": "bad intent log",
+    "EXTERNAL": "external device fault",
+}
 #: The aux of a device that could not be opened, by which libzfs calls it FAULTED (zpool_state_to_name).
 FAULTED_BY = ("CORRUPT_DATA", "BAD_LOG")
 SCAN_STATES = {"FINISHED": "finished", "CANCELED": "canceled", "SCANNING": "running"}
@@ -141,7 +154,7 @@ def _note(value: JsonObject, aux: str) -> str:
     configured, native = (_integer(value.text(f"{which}_ashift")) for which in ("configured", "physical"))
     if configured is not None and native is not None and configured < 32 and native < 32:
         return f"block size: {1 << configured}B configured, {1 << native}B native"
-    return aux.lower().replace("_", " ") if aux != "NONE" else ""
+    return AUX.get(aux, aux.lower().replace("_", " ")) if aux != "NONE" else ""
 
 
 def _counter(value: JsonObject, field: str) -> Counter | None:

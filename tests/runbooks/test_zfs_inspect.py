@@ -18,7 +18,7 @@ import pytest
 from runbook.archive import load_samples
 from runbook.helpers.conclusions import Conclusion, conclude
 from runbook.helpers.loading import load_helper
-from runbook.model import Capture, Ending, Finding, Host, Run, Source, Verdict
+from runbook.model import Capture, Ending, Evidence, Finding, Host, Run, Source, Verdict
 from runbook.pipeline import prepare, replay
 from tests.base import load, rounds
 
@@ -116,6 +116,12 @@ def cases(steps: set[str]) -> list[tuple[str, int]]:
     ]
 
 
+def stands(evidence: Evidence, captures: tuple[Capture, ...]) -> bool:
+    (capture,) = (capture for capture in captures if capture.step == evidence.step)
+    text = capture.stderr if evidence.stream == "stderr" else capture.stdout
+    return 1 <= evidence.first_line <= evidence.last_line <= text.count(b"\n") + 1
+
+
 def hides(whole: bytes, now: bytes) -> bool:
     """Whether a list of pools to import was cut right between two of them, which nothing shows."""
     rest = whole.removeprefix(now).lstrip(b"\n")
@@ -138,6 +144,7 @@ def test_damaged_output_ends_in_facts_or_words_never_in_a_wrong_ok(reader: str) 
         assert time.monotonic() - began < 5, name
         assert conclusion.findings, name
         assert not any("helper.py" in finding.summary for finding in conclusion.findings), (name, now)
+        assert all(stands(evidence, damaged) for finding in conclusion.findings for evidence in finding.evidence)
         if hides(captures[index].stdout, now):
             continue
         if reader in ("json", "text", "pools", "import") and max(SAMPLES[name].findings.values()) > Verdict.UNKNOWN:
@@ -304,7 +311,16 @@ def test_json_and_text_give_the_same_tree() -> None:
     ]
     states = {vdev.name: (vdev.state, vdev.note) for vdev in pool.vdevs("data")}
     assert states["13787436108586977789"] == ("UNAVAIL", "was /dev/sdd1")
-    assert states["sdb"] == ("FAULTED", "err exceeded")
+    assert states["sdb"] == ("FAULTED", "too many errors")
+
+
+def test_the_evidence_of_json_is_the_line_of_the_text_where_there_is_one() -> None:
+    found = the(recorded("json-degraded"), "vdev-errors")
+    text = (
+        next(capture for capture in recorded("json-degraded") if capture.step == "errors").stdout.decode().split("\n")
+    )
+    assert {evidence.step for evidence in found.evidence} == {"errors"}
+    assert [text[evidence.first_line - 1].split()[0] for evidence in found.evidence[1:]] == ["sdb", "sdc"]
 
 
 def test_figures_that_the_tool_rounded_are_said_to_be() -> None:
@@ -334,11 +350,20 @@ def test_the_other_forms_of_json(form: str) -> None:
     [
         ("degraded-too-many-errors", "pool-degraded", "raidz2-0 has no redundancy left"),
         ("degraded", "pool-degraded", "mirror-0 has no redundancy left"),
+        ("spare-in-use", "pool-degraded", "mirror-0 has no redundancy left"),
         ("raidz1-two-gone", "pool-faulted", "errors on sdb, sdc"),
     ],
 )
 def test_what_is_left_is_said(lost: str, code: str, said: str) -> None:
     assert said in the(recorded(lost), code).summary
+
+
+def test_a_spare_that_is_filled_stands_in() -> None:
+    done = "resilvered 213G in 0h51m with 0 errors on Fri Nov 27 09:51:01 2026"
+    running = recorded("spare-in-use")[1].stdout.decode()
+    lines = running[running.index("resilver in progress") : running.index("config:")]
+    captures = edited("spare-in-use", status_rounded=lambda text: text.replace(lines, done + "\n"))
+    assert "mirror-0 can lose 1 more" in the(captures, "pool-degraded").summary
 
 
 # --------------------------------------------------------------------------------------------------------- scans, dates
