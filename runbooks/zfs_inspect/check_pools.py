@@ -72,8 +72,7 @@ def degraded(facts: ZfsFacts) -> Iterator[Finding]:
             yield Finding(
                 "pool-degraded",
                 Verdict.WARNING,
-                f"Pool {pool.name} is DEGRADED (limit: ONLINE): {_states(broken) or 'no device is named'}. "
-                f"{_left(pool)}",
+                f"Pool {pool.name} is DEGRADED (limit: ONLINE): {_states(broken) or 'no device is named'}{_left(pool)}",
                 "All data is there, on fewer disks than planned. It can be used as before, and it is not as safe as "
                 "before.",
                 lines(*(_bring_back(pool, vdev) for vdev in broken[:3])),
@@ -101,8 +100,8 @@ def _left(pool: Pool) -> str:
     worst = min(groups, key=lambda vdev: vdev.spare_losses(copying))
     left = worst.spare_losses(copying)
     if left == 0:
-        return f"{worst.name} has no redundancy left: the next disk that fails takes data with it"
-    return f"{worst.name} can lose {left} more"
+        return f"; {worst.name} has no redundancy left, the next disk that fails takes data with it"
+    return f"; {worst.name} can lose {left} more"
 
 
 def _bring_back(pool: Pool, vdev: Vdev) -> str:
