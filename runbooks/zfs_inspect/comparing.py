@@ -18,8 +18,8 @@ def told_apart(
     pools: tuple[Pool, ...],
     unread: list[Unread],
 ) -> tuple[Pool, ...]:
-    """The pools with the files that `zpool status -v` names; where the two answers differ, `unread` says so."""
-    if capture is None or not pools or pools[0].evidence.step == "errors":
+    """The pools with what a second answer adds, files and lines; where the two differ, `unread` says so."""
+    if capture is None or not pools or pools[0].evidence.step == capture.step:
         return pools
     try:
         named = {pool.name: pool for pool in read(capture, unread)}
@@ -29,7 +29,7 @@ def told_apart(
     lost = [pool for pool in pools if pool.name not in named]
     if lost or len(named) > len(pools):
         name = lost[0].name if lost else next(name for name in named if name not in {pool.name for pool in pools})
-        unread.append(Unread(f"only one of two answers has pool {name}", Evidence("errors", "stdout", 1, 1)))
+        unread.append(Unread(f"only one of two answers has pool {name}", Evidence(capture.step, "stdout", 1, 1)))
     found = []
     for pool in pools:
         other = named.get(pool.name)

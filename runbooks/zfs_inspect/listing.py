@@ -12,7 +12,7 @@ from .facts import Dataset, Room, Setting
 from .lines import lines_of
 from .scans import size
 
-#: The columns of the two `zpool list` steps, by how many there are.
+#: The columns of the two `zpool list` steps, by how many there are; the older releases have 8.
 ROOM_COLUMNS = {
     11: ("name", "size", "allocated", "free", "checkpoint", "expandsize", "fragmentation", "capacity", "dedupratio",
          "health", "altroot"),

@@ -18,9 +18,9 @@ from .kstats import arc, suspended, zil
 from .listing import datasets, rooms, settings
 from .scans import clock_of
 
-#: The same question, for ever older releases. The last that can be read is the answer.
+#: The same question in ever older words. The first that can be read is the answer.
 STATUS = ("status-json", "status", "status-rounded")
-ASKING = (*STATUS, "errors", "list", "list-rounded", "datasets", "settings", "import")
+ASKING = ("list", "list-exact", *STATUS, "errors", "datasets", "settings", "import")
 #: What zpool says on standard error where there is nobody to ask.
 SILENCES = (
     ("no-module", re.compile(r"modules? (are|is) not loaded|cannot be auto-loaded|ZFS module stack is loaded")),
@@ -40,11 +40,14 @@ def parse(captures: Captures) -> ZfsFacts:
     pools: tuple[Pool, ...] = ()
     if not presence:
         pools, presence, where = _pools(captures, unread)
-    found_rooms = _first(captures, ("list", "list-rounded"), rooms, unread, presence)
-    found_datasets = _first(captures, ("datasets", "datasets-rounded"), datasets, unread, presence)
+    found_rooms = _first(captures, ("list-exact", "list"), rooms, unread, presence)
+    found_datasets = _first(captures, ("datasets",), datasets, unread, presence)
     found_settings = _first(captures, ("settings",), settings, unread, presence)
     found_foreign = _first(captures, ("import",), foreign, unread, presence)
-    pools = told_apart(captures.ran("errors"), _read_status, pools, unread)
+    # JSON is the better answer, and the text has the lines to point at.
+    seconds = ("status", "errors") if pools and pools[0].evidence.step == "status-json" else ("errors",)
+    for second in seconds:
+        pools = told_apart(captures.ran(second), _read_status, pools, unread)
     unread += contradictions(pools, found_rooms, any(captures.ran(step) for step in STATUS))
     return ZfsFacts(
         presence=presence,
@@ -83,7 +86,7 @@ def _answered(pools: tuple[Pool, ...], presence: str, listed: bool, unread: list
     broken = {part.evidence.step for part in unread}
     found = {
         "status": status and not broken & {*STATUS, "errors"},
-        "list": listed and not broken & {"list", "list-rounded"},
+        "list": listed and not broken & {"list", "list-exact"},
     }
     return tuple(name for name, whole in found.items() if whole)
 
@@ -93,7 +96,7 @@ def _answered(pools: tuple[Pool, ...], presence: str, listed: bool, unread: list
 
 def _silence(captures: Captures) -> tuple[str, tuple[Evidence, ...]]:
     """Why there is nobody to ask, and the line that says so; "" where there is."""
-    for step in STATUS:
+    for step in ("list", *STATUS):
         capture = captures.ran(step)
         for number, line in enumerate(_errors_of(capture), start=1) if capture and capture.exit_code != 0 else ():
             kind = next((kind for kind, pattern in SILENCES if pattern.search(line)), "")

@@ -34,8 +34,8 @@ STATUS = {"status-json", "status", "status-rounded", "errors"}
 READERS = {
     "json": {"status-json"},
     "text": {"status", "status-rounded", "errors"},
-    "pools": {"list", "list-rounded"},
-    "datasets": {"datasets", "datasets-rounded"},
+    "pools": {"list", "list-exact"},
+    "datasets": {"datasets"},
     "settings": {"settings"},
     "import": {"import"},
     "counters": {"arcstats"},
@@ -189,7 +189,7 @@ def test_a_counter_that_was_lost_leaves_the_text_that_tells_of_it() -> None:
 
 
 def test_a_state_that_only_the_list_has_is_told() -> None:
-    captures = edited("mirror-online", list=swap("ONLINE", "DEGRADED"))
+    captures = edited("mirror-online", list_exact=swap("ONLINE", "DEGRADED"))
     assert "is ONLINE by its status, DEGRADED in the list" in the(captures, "unreadable").summary
 
 
@@ -474,7 +474,7 @@ def test_the_limits_of_a_pools_room(percent: int, found: str) -> None:
         "ONLINE",
         "-",
     )
-    captures = edited("json-mirror", list=lambda _: "\t".join(map(str, row)) + "\n")
+    captures = edited("json-mirror", list_exact=lambda _: "\t".join(map(str, row)) + "\n")
     assert [f"{finding.code} {finding.verdict}" for finding in judged(captures).findings] == [found]
 
 
@@ -520,7 +520,7 @@ def test_the_package_is_named() -> None:
     assert "apt install zfsutils-linux" in the(recorded("tools-absent"), "not-found").advice
 
 
-@pytest.mark.parametrize("step", ["status", "list", "datasets"])
+@pytest.mark.parametrize("step", ["status", "list-exact", "datasets"])
 def test_a_command_that_hangs_is_told(step: str) -> None:
     captures = tuple(
         replace(c, ending=Ending.TIMED_OUT, exit_code=None, stdout=b"", stderr=b"") if c.step == step else c
