@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from runbook.formats import Unread, json_document
+from runbook.formats import Unread, json_line
 from runbook.helpers import Captures, Unreadable
-from runbook.model import Capture, Ending, Evidence
+from runbook.model import Capture, Evidence
 
 from .facts import Address, Facts, Link, Namespace, Route, Socket
 
@@ -88,18 +88,10 @@ def _order(one: Namespace) -> tuple[bool, bool, tuple[str, ...], int]:
 
 def _lines(capture: Capture) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(capture.stdout.decode("utf-8", "replace").removesuffix("\n").split("\n"), start=1):
-        try:
-            told = _document(line)
-        except Unreadable:
-            raise Unreadable(f"line {number} is not JSON", capture.step, number) from None
-        if not isinstance(told, dict) or not isinstance(told.get("ask"), str):
+        told = json_line(line, capture.step, number)
+        if not isinstance(told.get("ask"), str):
             raise Unreadable(f"line {number} answers no question", capture.step, number)
         yield number, told
-
-
-def _document(text: str) -> Any:
-    """The JSON in this text, in which every string is safe to show."""
-    return json_document(Capture("", (), Ending.EXITED, 0, text.encode("utf-8", "replace")))
 
 
 def _listed(entry: object, first: dict[str, Any], step: str, number: int) -> Namespace:

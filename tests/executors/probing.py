@@ -1,7 +1,7 @@
 """Runs the probes on this host, confined and not: `python probing.py JSON`, and prints what came of each as JSON.
 
 JSON says `confined`, of `needs` what a command of a definition would (`root`, `network`, `capabilities`), the `script`
-with the probes, and under `landlock` which version a user's profile asks for, when another than it does.
+with the probes, and under `landlock` which version the profiles of a user and of root ask for, when another.
 """
 
 from __future__ import annotations
@@ -70,5 +70,6 @@ def probe(confined: bool, needs: dict[str, Any], script: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     wanted = json.loads(sys.argv[1])
-    sandbox._LANDLOCK["user"] = wanted.get("landlock", sandbox._LANDLOCK["user"])
+    for profile in ("user", "root") if "landlock" in wanted else ():
+        sandbox._LANDLOCK[profile] = wanted["landlock"]
     print(json.dumps(probe(wanted["confined"], wanted["needs"], wanted["script"])))

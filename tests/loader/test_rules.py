@@ -57,6 +57,14 @@ TOLD = [
     (parameter("type: string, secret: true, default: x"), "a secret that stands in a file is none"),
     # commands
     ("steps: [{id: a, argv: df -h}]", "1:23: a text as argv needs `shell: true`\n    write the words as a list: [df"),
+    # keys
+    (step("[dmsetup, table, --showkeys]", "root: true"), "1:23: --showkeys prints the key of an encrypted device"),
+    (step("[/sbin/dmsetup, --sh, table]", "root: true"), "1:23: --sh prints the key of an encrypted device"),
+    (step("[cryptsetup, luksDump, --dump-volume-key, /dev/sda]", "root: true"), "--dump-volume-key prints the key"),
+    (step("[cryptsetup, luksDump, --dump-master-key, /dev/sda]", "root: true"), "--dump-master-key prints the key"),
+    (step("[cryptsetup, --unbound, luksDump, /dev/sda]", "root: true"), "--unbound prints the key"),
+    (step("'x=1; dmsetup table --showkeys'", "", ", shell: true"), "--showkeys prints the key of an encrypted device"),
+    (step("[nsenter, -t, '1', -m, dmsetup, table, --showk]", "root: true"), "--showk prints the key"),
     ("steps: [{id: a, argv: [df, -h], shell: true}]", "1:23: with `shell: true` argv is one text"),
     ("steps: [{id: a, argv: ['', x]}]", "1:24: the command is empty"),
     ("steps: [{id: a, argv: [b], undo: ['']}]", "the command is empty"),
@@ -115,6 +123,10 @@ def test_what_is_told(tmp_path: Path, text: str, said: str) -> None:
 
 
 TAKEN = [
+    step("[dmsetup, table, --target, crypt]", "root: true"),
+    step("[dmsetup, info, -c, --separator, ' ', --select, 'x']", "root: true"),
+    step("[cryptsetup, luksAddKey, --unbound, /dev/sda]", "root: true", ", effect: change"),
+    step("[btrfs, show, --showkeys]", "root: true"),
     parameter("type: integer, choices: [1, 2], default: 2"),
     parameter("type: string, default: ''"),
     parameter("type: path, default: '~/x'"),

@@ -37,7 +37,7 @@ SCRATCH = "size=64m,mode=0700"
 PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 8, 47, 2
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x20000, 0x10000000, 0x40000000
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_PRIVATE = 1, 2, 4, 8, 4096, 1 << 18
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 4096, 0x4000, 1 << 18
 MNT_DETACH = 2
 MOUNT_ATTR_RDONLY, AT_FDCWD, AT_RECURSIVE = 1, -100, 0x8000
 _NET_ADMIN, _SYS_PTRACE = 12, 19
@@ -112,7 +112,7 @@ def enter_network(path: str, name: str) -> None:
     if not name:
         return
     check("unshare", libc.unshare(CLONE_NEWNS))
-    _mount("none", "/", None, MS_PRIVATE | 0x4000)
+    _mount("none", "/", None, MS_PRIVATE | MS_REC)
     libc.umount2(b"/sys", MNT_DETACH)
     _mount(name, "/sys", "sysfs", MS_RDONLY)
     with contextlib.suppress(FileNotFoundError):
@@ -136,6 +136,8 @@ def _mounts(wanted: dict[str, Any], scratch: str) -> None:
         _mount("tmpfs", scratch, "tmpfs", MS_NOSUID | MS_NODEV, SCRATCH)
     if wanted["profile"] == "root":
         _open_locks()
+        if landlock_abi() < wanted["landlock"]:
+            _devices_to_read()
     # Who reads it takes it from whoever keeps the log.
     _cover("/proc/kmsg")
     if user == 0:
@@ -148,6 +150,43 @@ def _mounts(wanted: dict[str, Any], scratch: str) -> None:
     for name in ("mountinfo", "mounts"):
         with contextlib.suppress(OSError):
             _mount(f"/proc/{os.getppid()}/{name}", f"/proc/self/{name}", None, MS_BIND)
+
+
+def _devices_to_read() -> None:
+    """Another /dev, in which no device can be written to but the sinks: that a mount is read-only does not stop it.
+
+    Root, who owns them, is held by their mode, since it has no CAP_DAC_OVERRIDE. What cannot be made again, as where a
+    container may make no devices, is left out.
+    """
+    before = os.open("/dev", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _mount("tmpfs", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "size=4m,mode=0755")
+        _copy_devices(f"/proc/self/fd/{before}", "/dev", os.fstat(before).st_dev)
+        _set_attributes("/dev", MOUNT_ATTR_RDONLY, 0, 0)
+    finally:
+        os.close(before)
+
+
+def _copy_devices(source: str, target: str, file_system: int) -> None:
+    for entry in os.scandir(source):
+        path = f"{target}/{entry.name}"
+        found = entry.stat(follow_symlinks=False)
+        kind = stat.S_IFMT(found.st_mode)
+        if kind == stat.S_IFLNK:
+            os.symlink(os.readlink(entry.path), path)
+        elif kind == stat.S_IFDIR:
+            os.mkdir(path, 0o755)
+            if found.st_dev != file_system:
+                # /dev/pts, /dev/shm: mounted, read-only by now like all others, and with all that is in them.
+                _mount(entry.path, path, None, MS_BIND | MS_REC)
+            else:
+                _copy_devices(entry.path, path, file_system)
+        elif kind in (stat.S_IFBLK, stat.S_IFCHR):
+            mode = found.st_mode if path in _SINKS else found.st_mode & ~0o222
+            with contextlib.suppress(PermissionError):
+                os.mknod(path, mode, found.st_rdev)
+                os.chown(path, found.st_uid, found.st_gid)
+                os.chmod(path, stat.S_IMODE(mode))
 
 
 def _open_locks() -> None:
@@ -431,8 +470,8 @@ def _attempts(
         yield "writing a file", lambda: os.open(file, os.O_WRONLY)
         around = f"/proc/{os.getppid()}/root{file}"
         yield "writing a file by way of another process", lambda: os.write(os.open(around, os.O_RDWR), b"x")
-    if "landlock" in layers:
-        # A read-only mount does not stop it, and only root gets so far.
+    if "mounts" in layers or "landlock" in layers:
+        # Of these it is not the read-only mount that stops it.
         disk = _a_disk()
         if disk:
             yield "opening a disk to write", lambda: os.open(disk, os.O_WRONLY | os.O_NONBLOCK)

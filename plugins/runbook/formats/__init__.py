@@ -6,7 +6,7 @@ point at them. Output that cannot be read raises `Unreadable`, which names the s
 
 from runbook.formats.devices import BlockDevice, Devices, Mapping, Mount, block_devices, mappings
 from runbook.formats.drawing import Branch, change, human_size, look, tree
-from runbook.formats.json import JsonObject, json_document, json_records
+from runbook.formats.json import JsonObject, json_document, json_line, json_records
 from runbook.formats.partial import Unread, complaint, optional, unread_findings
 from runbook.formats.records import Record
 from runbook.formats.tables import columns, export_blocks
@@ -27,6 +27,7 @@ __all__ = [
     "export_blocks",
     "human_size",
     "json_document",
+    "json_line",
     "json_records",
     "look",
     "mappings",

@@ -37,6 +37,18 @@ def json_document(capture: Capture) -> object:
     return value
 
 
+def json_line(line: str, step: str, number: int) -> JsonObject:
+    """The one object on a line of JSON lines, as probes print them; raises Unreadable, with its number, otherwise."""
+    reader = _JsonReader(line, step)
+    try:
+        value, end = reader.value(reader.blank(0), 0)
+    except Unreadable:
+        raise Unreadable(f"line {number} is not JSON", step, number) from None
+    if not isinstance(value, JsonObject) or reader.blank(end) < len(line):
+        raise Unreadable(f"line {number} is not one JSON object", step, number)
+    return JsonObject(value, step, number, number)
+
+
 class _JsonReader:
     """A recursive reader that keeps count of lines; strings, numbers and words are left to `json`."""
 

@@ -64,6 +64,9 @@ _RUN_ANYTHING = (
     *("time", "taskset", "chrt", "flock", "chroot", "unshare", "choom", "prlimit", "systemd-run", "start-stop-daemon"),
     *("run-parts", "dpkg", "apt", "apt-get", "ld-linux-x86-64.so", "ld-linux-aarch64.so"),
 )
+#: What prints the key of an encrypted device; dmsetup takes any beginning of its option that only one has.
+_SHOWS_KEYS = re.compile(r"--sho?w?k?e?y?s?(?![a-z])|--dump-(?:volume|master)-key(?![a-z])|--unbound(?![a-z])")
+_HAS_KEYS = re.compile(r"\b(?:dmsetup\b.*--s|cryptsetup\b.*(?:\bluksDump\b|--dump))", re.DOTALL)
 
 
 def check(root: Node, folder: str, report: Report) -> None:
@@ -185,6 +188,10 @@ def _check_command(step: Node, declared: dict[str, bool], report: Report) -> Non
         if command and _text(command[0]) == "":
             report.add(command[0], "the command is empty", "write the command's name")
         check_words(command, declared, report)
+    for said in (argv, undo):
+        words = " ".join(filter(None, map(_text, _items(said)))) or _text(said) or ""
+        if said is not None and _HAS_KEYS.search(words) and (option := _SHOWS_KEYS.search(words)):
+            report.add(said, f"{option[0]} prints the key of an encrypted device", "delete it: no run needs to see it")
     if undo is not None and _text(_get(step, "effect")) != "change":
         report.add(undo, "only a step that changes something can be undone", "add `effect: change`, or delete `undo`")
 

@@ -14,6 +14,7 @@ from types import ModuleType
 #: Every kind and its line of help; module `probes/<kind>.py`, with `_` for `-`, has `arguments(parser)` and
 #: `run(arguments)`.
 KINDS = {
+    "luks-headers": "the LUKS headers of this host, without their salts and digests",
     "namespaces": "what is inside each network namespace",
     "conntrack-table": "the table of tracked connections, counted",
     "packet-capture": "a capture file: websocket handshakes, retransmissions, resets",
