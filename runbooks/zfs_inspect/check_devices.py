@@ -59,11 +59,7 @@ def _errors(pool: Pool, told: list[Vdev]) -> Finding:
         lines(
             "Find out why before you clear the counters: cable, controller, memory, or the disk itself:",
             reads("dmesg", "--level", "err,warn"),
-            *(
-                reads("smartctl", "-a", f"/dev/{vdev.name}")
-                for vdev in told[:2]
-                if vdev.name.isalnum() and not vdev.children
-            ),
+            *(reads("smartctl", "-a", f"/dev/{vdev.name}") for vdev in told[:2] if _is_kernel_name(vdev)),
             "Then count anew, and read everything once:",
             changes("zpool", "clear", pool.name),
             changes("zpool", "scrub", pool.name),
@@ -71,6 +67,11 @@ def _errors(pool: Pool, told: list[Vdev]) -> Finding:
         place(pool, *told[:6]),
         (CONCEPTS, message("ZFS-8000-9P"), CLEAR),
     )
+
+
+def _is_kernel_name(vdev: Vdev) -> bool:
+    """Whether it goes by the kernel's name, sda or nvme0n1, and not by an id, a path or its GUID."""
+    return vdev.kind == "disk" and vdev.name.isalnum() and not vdev.name.isdigit()
 
 
 def _counted(vdev: Vdev) -> str:

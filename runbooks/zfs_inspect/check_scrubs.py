@@ -105,7 +105,7 @@ def _age(facts: ZfsFacts, pool: Pool) -> Iterator[Finding]:
         )
     else:
         other = scrub or pool.scan("resilver", "error-scrub")
-        what = "was canceled" if scrub is not None else f"was no scrub ({other.kind if other else ''})"
+        what = "was canceled" if scrub is not None else f"was of another kind ({other.kind if other else ''})"
         yield _finding(
             pool,
             "scrub-unknown",
