@@ -14,6 +14,7 @@ from types import ModuleType
 #: Every kind and its line of help; module `probes/<kind>.py`, with `_` for `-`, has `arguments(parser)` and
 #: `run(arguments)`.
 KINDS = {
+    "ssh-keys": "the keys in a folder such as ~/.ssh, by their headers",
     "luks-headers": "the LUKS headers of this host, without their salts and digests",
     "namespaces": "what is inside each network namespace",
     "conntrack-table": "the table of tracked connections, counted",
