@@ -100,7 +100,7 @@ def main() -> None:
         probe = [str(Path(sys.executable).parent / "runbook-probe"), "packet-capture", str(path)]
         seconds, memory, said = measured(probe)
         told = [json.loads(line) for line in said.splitlines()]
-        shakes = sum(line["kind"] == "handshake" for line in told)
+        shakes = told[0]["handshakes"]
         print(f"probe   {seconds:6.1f} s {memory:6} MiB  again {told[1]['again']:,}  handshakes {shakes}")
         filters = ["tcp.analysis.retransmission", "http.upgrade"]
         tshark = ["tshark", "-n", "-q", "-r", str(path), "-z", f"io,stat,0,{','.join(filters)}"]

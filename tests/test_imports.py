@@ -29,7 +29,7 @@ FLOORS = (
         "labs",
         "probes",
     ),
-    ("pipeline", "catalog", "archive", "trust", "preview"),
+    ("pipeline", "catalog", "archive", "trust", "preview", "journal"),
     ("cli", "server", "mkdocs_runbook"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -42,6 +42,7 @@ DOORS = {
     ("labs", "executors"),
     ("catalog", "trust"),
     ("trust", "archive"),
+    ("journal", "archive"),
     ("cli", "mkdocs_runbook"),
     ("cli", "server"),
 }

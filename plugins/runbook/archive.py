@@ -33,6 +33,13 @@ class Recording:
     started: float
 
 
+def state_folder() -> str:
+    """Where what this user's runs leave behind is kept (XDG Base Directory Specification: state)."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    base = base if os.path.isabs(base) else os.path.expanduser("~/.local/state")
+    return os.path.join(base, "runbook")
+
+
 def save(path: str, text: Iterable[str]) -> None:
     """Write these pieces of text so that there is always the old file or the new one, never half.
 

@@ -38,9 +38,12 @@ __all__ = [
 Steps = Generator[Event, None, tuple[Capture, ...]]
 
 
-def prepare(runbook: Runbook, given: Mapping[str, str]) -> Plan:
-    """What would run: values resolved and every command exact. Raises ParameterError; runs nothing."""
-    return make_plan(runbook, resolve(runbook, given), os.environ)
+def prepare(runbook: Runbook, given: Mapping[str, str], recorded: Mapping[str, Value] | None = None) -> Plan:
+    """What would run: values resolved and every command exact; `recorded` are those of an earlier run.
+
+    Raises ParameterError; runs nothing.
+    """
+    return make_plan(runbook, resolve(runbook, given, recorded), os.environ)
 
 
 def perform(

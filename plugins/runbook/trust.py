@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from runbook.archive import save
+from runbook.archive import save, state_folder
 from runbook.errors import ExecutionError
 from runbook.model import SANDBOX_VERSION, Runbook
 
@@ -37,10 +37,8 @@ class Trusted(NamedTuple):
 
 
 def store_path() -> str:
-    """Where this user's decisions are (XDG Base Directory Specification: state)."""
-    base = os.environ.get("XDG_STATE_HOME", "")
-    base = base if os.path.isabs(base) else os.path.expanduser("~/.local/state")
-    return os.path.join(base, "runbook", "trust.json")
+    """Where this user's decisions are."""
+    return os.path.join(state_folder(), "trust.json")
 
 
 def whole_hash(runbook: Runbook) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Mapping
@@ -38,10 +39,21 @@ class Table:
     unreplied: int
     assured: int
     unread: int
+    events: int
+    broken: str
     states: tuple[Share, ...]
     sources: tuple[Share, ...]
     targets: tuple[Share, ...]
     source: str
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class NotRead:
+    """A saved table that could not be opened, and what the system said."""
+
+    name: str
+    detail: str
     evidence: Evidence
 
 
@@ -64,7 +76,7 @@ class Facts:
     limits: Limits
     counters: Mapping[str, Counter]
     table: Table | None
-    saved: Table | None
+    saved: Table | NotRead | None
     full_log: tuple[Evidence, ...]
     log_known: bool
     warning_percent: float
@@ -85,7 +97,7 @@ def read(captures: Captures) -> Facts:
         _limits(captures.ran("limits")),
         _counters(captures),
         _table(captures.ran("table"), "table"),
-        _table(captures.ran("saved"), "saved"),
+        _not_read(captures.ran("saved")) or _table(captures.ran("saved"), "saved"),
         _full(log, captures.ran("namespace")),
         log is not None and log.exit_code == 0,
         captures.number("warning"),
@@ -173,6 +185,18 @@ def read_statistics(text: str, step: str) -> dict[str, int]:
     return found
 
 
+def _not_read(capture: Capture | None) -> NotRead | None:
+    """{"kind": "error", "detail": "No such file or directory", "file": "/tmp/table"}"""
+    lines = _text(capture).splitlines() if capture is not None else []
+    if len(lines) != 1:
+        return None
+    told = _told(lines[0], "saved", 1)
+    name, detail = told.get("file"), told.get("detail")
+    if told["kind"] != "error" or not isinstance(name, str) or not isinstance(detail, str):
+        return None
+    return NotRead(name, detail, Evidence("saved", "stdout", 1, 1))
+
+
 def _table(capture: Capture | None, step: str) -> Table | None:
     """{"kind": "table", "from": "the kernel", "entries": 1501, "unreplied": 1500, "assured": 1, …}
     {"kind": "state", "protocol": "tcp", "state": "SYN_SENT", "count": 1500}
@@ -189,11 +213,21 @@ def _table(capture: Capture | None, step: str) -> Table | None:
         _count(told[0], key, step, 1) for key in ("entries", "unreplied", "assured", "unread")
     )
     shares: dict[str, list[Share]] = {"state": [], "source": [], "target": []}
+    events, broken = 0, ""
     for number, line in enumerate(told[1:], start=2):
         kind = str(line["kind"])
+        if kind == "events":
+            events = _count(line, "count", step, number)
+            continue
+        if kind == "broken":
+            broken = str(line.get("detail"))
+            continue
         if kind not in shares:
             raise Unreadable(f"line {number} tells of `{kind}`", step, number)
-        name = f"{line.get('protocol')} {line.get('state')}".strip() if kind == "state" else str(line.get("address"))
+        if kind == "state":
+            name = f"{line.get('protocol')} {line.get('state')}".strip()
+        else:
+            name = _address(line, step, number)
         place = Evidence(step, "stdout", number, number)
         shares[kind].append(Share(name, _count(line, "count", step, number), place))
     if max(unreplied, assured, *(share.count for part in shares.values() for share in part), 0) > entries:
@@ -202,7 +236,16 @@ def _table(capture: Capture | None, step: str) -> Table | None:
         raise Unreadable("it ends before its end", step, len(told))
     states, sources, targets = (tuple(shares[kind]) for kind in ("state", "source", "target"))
     source = str(told[0].get("from"))
-    return Table(entries, unreplied, assured, unread, states, sources, targets, source, Evidence(step, "stdout", 1, 1))
+    place = Evidence(step, "stdout", 1, 1)
+    return Table(entries, unreplied, assured, unread, events, broken, states, sources, targets, source, place)
+
+
+def _address(values: dict[str, object], step: str, number: int) -> str:
+    """It goes into commands that people copy, so it must be one, and nothing else."""
+    try:
+        return str(ipaddress.ip_address(str(values.get("address"))))
+    except ValueError:
+        raise Unreadable(f"line {number} names no address", step, number) from None
 
 
 def _told(text: str, step: str, number: int) -> dict[str, object]:

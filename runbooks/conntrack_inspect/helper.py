@@ -5,12 +5,14 @@ captures ─▶ parse ─▶ Facts ─▶ judge: the room, what was dropped, wha
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
+from runbook.formats.refusals import why_not_read
 from runbook.helpers import Captures
 from runbook.model import Evidence, Finding, Verdict
 
-from .facts import Facts, Share, Table, read
+from .facts import Facts, NotRead, Share, Table, read
 
 __all__ = ["judge", "parse"]
 
@@ -29,13 +31,75 @@ def parse(captures: Captures) -> Facts:
 
 
 def judge(facts: Facts) -> Iterator[Finding]:
+    if isinstance(facts.saved, NotRead):
+        yield _not_read(facts.saved)
+        return
     table = facts.saved or facts.table
     found = list(_host(facts)) if facts.asked and facts.saved is None else []
     if table is not None:
-        found += _fill(facts, table)
+        found += [*_fill(facts, table), *_unread(table)]
+    if (
+        facts.saved is not None
+        and not facts.saved.entries
+        and not any(finding.verdict is Verdict.UNKNOWN for finding in found)
+    ):
+        found.append(_no_entry(facts.saved))
     yield from found
     if table is not None and all(finding.verdict is Verdict.OK and finding.code != "inactive" for finding in found):
         yield _healthy(facts, table)
+
+
+def _not_read(refused: NotRead) -> Finding:
+    command = f"runbook run conntrack-inspect --set table={shlex.quote(refused.name)}"
+    explanation, advice = why_not_read(refused.name, refused.detail, command)
+    return Finding(
+        "not-read",
+        Verdict.UNKNOWN,
+        f"{refused.name} could not be read: {refused.detail}",
+        explanation,
+        advice,
+        (refused.evidence,),
+    )
+
+
+#: How a table is saved so that it can be read here.
+SAVE = "Save the table:\n    conntrack -L > FILE"
+
+
+def _no_entry(table: Table) -> Finding:
+    return Finding(
+        "unread",
+        Verdict.UNKNOWN,
+        f"{table.source} has no entry",
+        "Either the table was empty when it was saved, which is no sign of health, or nothing was written: conntrack "
+        "was not allowed to ask, or is not there. The file looks the same.",
+        SAVE,
+        (table.evidence,),
+    )
+
+
+def _unread(table: Table) -> Iterator[Finding]:
+    parts = [
+        (table.unread, f"{table.unread} {'line' if table.unread == 1 else 'lines or parts'} could not be read"),
+        (table.events, f"{table.events} are events, and no entries"),
+        (table.broken, f"it could not be read to its end: {table.broken}"),
+    ]
+    if not any(holds for holds, _ in parts):
+        return
+    events = (
+        "Events are what `conntrack -E` prints as it happens: one connection has several, and those that were there "
+        "before have none. They say nothing about how full the table is. "
+        if table.events
+        else ""
+    )
+    yield Finding(
+        "unread",
+        Verdict.UNKNOWN,
+        f"Of {table.source}, " + "; ".join(words for holds, words in parts if holds),
+        f"{events}What is said here is said of the {table.entries} entries that could be read.",
+        SAVE,
+        (table.evidence,),
+    )
 
 
 def _host(facts: Facts) -> Iterator[Finding]:
@@ -72,9 +136,9 @@ def _usage(facts: Facts) -> Iterator[Finding]:
     if not facts.count or not facts.limits.most:
         return
     percent = 100 * facts.count / facts.limits.most
-    if percent < facts.warning_percent:
-        return
     critical = percent >= facts.critical_percent
+    if percent < facts.warning_percent and not critical:
+        return
     limit = facts.critical_percent if critical else facts.warning_percent
     yield Finding(
         "table-usage",
@@ -96,7 +160,9 @@ def _usage(facts: Facts) -> Iterator[Finding]:
 def _dropped(facts: Facts) -> Iterator[Finding]:
     drop, early, failed = (facts.counters.get(name) for name in ("drop", "early_drop", "insert_failed"))
     full = (
-        facts.count is not None and facts.limits.most and facts.count >= facts.warning_percent / 100 * facts.limits.most
+        facts.count is not None
+        and facts.limits.most
+        and facts.count >= min(facts.warning_percent, facts.critical_percent) / 100 * facts.limits.most
     )
     if drop is not None and drop.total:
         yield Finding(
@@ -213,7 +279,7 @@ def _fill(facts: Facts, table: Table) -> Iterator[Finding]:
             f"(limit: {facts.top_percent:g} %)",
             f"They go to {_named(table.targets, 3)}. Behind a proxy or a NAT that is to be expected; of a single "
             "client it is not.",
-            f"Look at what it does:\n    conntrack -L -s {top.name} 2>/dev/null | head",
+            f"Look at what it does:\n    conntrack -L -s {shlex.quote(top.name)} 2>/dev/null | head",
             (top.evidence,),
         )
 
@@ -222,13 +288,12 @@ def _healthy(facts: Facts, table: Table) -> Finding:
     room = ""
     if facts.saved is None and facts.count is not None and facts.limits.most:
         room = f" of {facts.limits.most} ({100 * facts.count / facts.limits.most:.1f} %)"
-    unread = f" {table.unread} lines could not be read." if table.unread else ""
     log = "" if facts.log_known or facts.saved is not None else " The kernel's log could not be read."
     return Finding(
         "healthy",
-        Verdict.UNKNOWN if table.unread else Verdict.OK,
+        Verdict.OK,
         f"{table.entries} entries{room}, {table.unreplied} of them without an answer",
-        f"Most are {_named(table.states, 3)}.{unread}{log}" if table.entries else f"The table is empty.{log}",
+        f"Most are {_named(table.states, 3)}.{log}" if table.entries else f"The table is empty.{log}",
         evidence=(table.evidence,),
     )
 

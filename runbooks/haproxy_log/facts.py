@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from runbook.helpers import Captures, Unreadable
 from runbook.model import Capture, Evidence
 
+#: What the probe calls what has more names than it tells.
+OTHERS = "(others)"
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -61,6 +64,8 @@ class Group:
 
     @property
     def place(self) -> str:
+        if self.frontend == OTHERS:
+            return f"others/{self.server}" if self.server == "<NOSRV>" else "others"
         return f"{self.frontend} → {self.backend}/{self.server}" if self.server else f"{self.frontend}/{self.backend}"
 
 
@@ -91,18 +96,36 @@ class Websockets:
     longest_ms: int
     slow: int
     slowest_ms: int
+    refusals_left_out: int
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class NotRead:
+    """A file that could not be opened, and what the system said."""
+
+    name: str
+    detail: str
     evidence: Evidence
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`name` is what was read; `unread` lines were a session's and could not be."""
+    """`name` is what was read; `instead_of` is the file that could not be.
+
+    `unread` lines were a session's and could not be read, `overlong` ones were longer than any, and of `left_out`
+    sessions only that is known.
+    """
 
     name: str
+    instead_of: NotRead | None
+    size: int
     lines: int
     http: int
     tcp: int
     unread: int
+    overlong: int
+    left_out: int
     broken: str
     first: str
     last: str
@@ -120,15 +143,22 @@ class Facts:
         return self.http + self.tcp
 
 
-def read(capture: Capture, captures: Captures) -> Facts:
+def not_read(capture: Capture) -> NotRead | None:
+    """{"kind": "error", "log": "/var/log/haproxy.log", "detail": "No such file or directory"}"""
+    lines = _lines(capture)
+    if len(lines) != 1:
+        return None
+    told = _told(capture.step, lines[0], 1)
+    return NotRead(told.text("log"), told.text("detail"), told.evidence) if told.kind == "error" else None
+
+
+def read(capture: Capture, captures: Captures, instead_of: NotRead | None = None) -> Facts:
     """{"kind": "log", "log": "/var/log/haproxy.log", "bytes": 1043, "lines": 9, "http": 9, "tcp": 0, …}
     {"kind": "websockets", "opened": 4, "early": 0, "shortest_ms": 1001, "longest_ms": 1003, …}
     {"kind": "lifetime", "ms": 1000, "letters": "cD--", "count": 4}
     {"kind": "group", "count": 4, "frontend": "public", "backend": "websockets", "server": "ws1", "status": "101", …}
     """
     told = [_told(capture.step, text, number) for number, text in enumerate(_lines(capture), start=1)]
-    if told and told[0].kind == "error":
-        raise Unreadable(f"{told[0].text('log')} cannot be read: {told[0].text('detail')}", capture.step, 1)
     if [line.kind for line in told[:2]] != ["log", "websockets"]:
         raise Unreadable("it does not begin with what was read", capture.step, 1)
     log, websockets = told[0], told[1]
@@ -136,15 +166,19 @@ def read(capture: Capture, captures: Captures) -> Facts:
     counted = sum(group.count for group in groups if not _failed(group))
     sessions, left_out = log.number("http") + log.number("tcp"), log.number("left_out")
     # A probe that was ended in the middle must not look like a log in which nothing happened.
-    if counted > sessions or (counted < sessions and not left_out and len(groups) < 500):
+    if counted + left_out != sessions:
         raise Unreadable(f"the groups are of {counted} sessions, and {sessions} were read", capture.step, len(told))
     slow = websockets.part("slow")
     return Facts(
         log.text("log"),
+        instead_of,
+        log.number("bytes"),
         log.number("lines"),
         log.number("http"),
         log.number("tcp"),
         log.number("unread"),
+        log.number("overlong"),
+        left_out,
         log.text("broken"),
         log.text("first"),
         log.text("last"),
@@ -155,6 +189,7 @@ def read(capture: Capture, captures: Captures) -> Facts:
             websockets.number("longest_ms"),
             slow.number("count") if slow is not None else 0,
             websockets.number("slowest_ms"),
+            websockets.number("refusals_left_out"),
             websockets.evidence,
         ),
         groups,

@@ -1,5 +1,4 @@
-"""Which way of failing the letters of a session's end stand for, and what each of them means (HAProxy's manual, "
-"8.5)."""
+"""Which way of failing the letters of a session's end stand for, and what each means (HAProxy's manual, 8.5)."""
 
 from __future__ import annotations
 
@@ -44,9 +43,18 @@ def explained(letters: str) -> str:
     return f"`{letters}`: {first}" + (f", {second}" if letters[:2] != "--" else "")
 
 
+def is_documented(letters: str) -> bool:
+    """Whether the manual knows both letters, and that they come together: only a normal end has no state."""
+    first, second = letters[:1], letters[1:2]
+    return first in FIRST and second in SECOND and (first != "-" or second == "-")
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A way of failing; `most` is False where even many are no more than worth a warning."""
+    """A way of failing; `most` is False where even many are no more than worth a warning.
+
+    `always` is for what the manual says should never happen: a single one is worth a warning.
+    """
 
     code: str
     words: str
@@ -54,6 +62,7 @@ class Fault:
     holds: Callable[[Group], bool]
     meaning: str
     advice: str
+    always: bool = False
 
 
 def _ends(*starts: str) -> Callable[[Group], bool]:
@@ -64,7 +73,13 @@ def _unserved(group: Group) -> bool:
     return group.server == "<NOSRV>"
 
 
-#: In this order; a group is the first one's that holds.
+def _server_error(group: Group) -> bool:
+    """An ordinary end with a 5xx of the server's own; 505 and what is marked as a websocket have their finding."""
+    ordinary = group.letters[:2] == "--" and not _unserved(group)
+    return ordinary and group.status[:1] == "5" and group.status != "505" and not group.mark
+
+
+#: In this order; a group is the first one's that holds. Whatever ends unusually is somebody's, or is not known.
 FAULTS = (
     Fault(
         "bad-request",
@@ -82,21 +97,33 @@ FAULTS = (
         "denied-by-proxy",
         "were refused by HAProxy itself",
         True,
-        lambda group: group.letters.startswith("PR") and _unserved(group),
-        "No server was asked: the name of the server is `<NOSRV>`, and P says that the proxy did it. It is a rule of "
-        "haproxy.cfg (`http-request deny`), whatever the network does.",
-        "Find the rule:\n    grep -nE 'deny|tarpit|reject' /etc/haproxy/haproxy.cfg",
+        # Other ends of P have their own fault, above or below.
+        lambda group: group.letters.startswith("P") and group.letters[:2] not in ("PC", "PD", "PH"),
+        "P says that the proxy did it. With PR no server was asked: the name of the server is `<NOSRV>`. It is a rule "
+        "of haproxy.cfg (`http-request deny`, or `tarpit`: PT) or a limit, whatever the network does. With 500 a rule "
+        "could not change the request's head.",
+        "Find the rule:\n    grep -nE 'deny|tarpit|reject|maxconn' /etc/haproxy/haproxy.cfg",
     ),
     Fault(
         "no-server",
         "found no server that was up",
         True,
-        lambda group: group.letters.startswith(("SC", "SQ", "sQ")) and _unserved(group),
+        lambda group: group.letters.startswith(("SC", "SQ")) and _unserved(group),
         "HAProxy tried to connect to nobody: all servers of the backend are down by their health checks, or it has "
         "none. That is why the answer comes in no time.",
         "See which checks fail, and why:\n"
         '    echo "show servers state" | socat stdio /run/haproxy/admin.sock\n'
         "    journalctl -u haproxy | grep -E 'is (DOWN|UP)|no server available'",
+    ),
+    Fault(
+        "queue-full",
+        "waited in the queue until HAProxy gave them up",
+        True,
+        _ends("sQ", "SQ"),
+        "All servers had as many connections as `maxconn` allows them, for as long as `timeout queue` (or else "
+        "`timeout connect`) waits. Servers that answer slowly look like that, and so does too small a `maxconn`.",
+        "See how long the queues are, and how many each server may have (qcur, scur, slim):\n"
+        '    echo "show stat" | socat stdio /run/haproxy/admin.sock | cut -d, -f1-7',
     ),
     Fault(
         "server-refused",
@@ -118,12 +145,46 @@ FAULTS = (
         "%{time_starttransfer}\\n' http://SERVER:PORT/",
     ),
     Fault(
+        "tcp-timeout",
+        "were cut by a time-out of HAProxy in TCP mode",
+        False,
+        lambda group: not group.status and group.letters.startswith(("cD", "sD")),
+        "Nobody said anything for as long as `timeout tunnel`, or, where there is none, `timeout client` and `timeout "
+        "server` allow. A websocket that goes through in TCP mode and is silent ends like that.",
+        "See which time-outs there are:\n    grep -n timeout /etc/haproxy/haproxy.cfg",
+    ),
+    Fault(
+        "proxy-fault",
+        "failed by a fault of HAProxy's own",
+        True,
+        _ends("R", "I", "PC"),
+        "R: memory, sockets or source ports are used up, which the manual calls a very serious anomaly. PC: HAProxy "
+        "may not open another socket (global `maxconn`, `ulimit -n`). I: an error inside HAProxy, which should never "
+        "happen; restart it, for its memory may be damaged.",
+        "See its limits and version, and what the log of the system says of it:\n"
+        '    echo "show info" | socat stdio /run/haproxy/admin.sock | grep -iE "^version|max|curr"\n'
+        "    ss -s\n    journalctl -u haproxy -p warning | tail",
+        True,
+    ),
+    Fault(
+        "cut-by-proxy",
+        "were cut by HAProxy while they went on",
+        True,
+        _ends("D", "U", "K"),
+        "D: a health check found the server down, and `on-marked-down shutdown-sessions` is set. U: they were on a "
+        "backup server, the usual one came back, and `on-marked-up shutdown-backup-sessions` is set. K: an "
+        "administrator said so (`shutdown session`). Open websockets are cut like that too.",
+        "See when servers went and came, and why; for K ask who was there:\n"
+        "    journalctl -u haproxy | grep -E 'is (DOWN|UP)' | tail",
+    ),
+    Fault(
         "server-broke",
         "were broken off by the server, or answered with what is no HTTP",
         True,
-        _ends("SH", "SD", "SL", "PH", "sD--", "sL"),
+        _ends("S", "PH", "PD", "s"),
         "SH: the server ended the connection before its answer: it crashed, or something between cut it. PH: the "
-        "answer was no proper HTTP, or a rule refused it. SD, sD: it stopped in the middle of one.",
+        "answer was no proper HTTP, or a rule refused it. PD: it was badly cut into chunks. SD, sD: it stopped in the "
+        "middle of one; of an open websocket (101), SD is a reset, by the server or something between.",
         "Look at the server's own log for that second, and for PH at what it said:\n"
         '    echo "show errors" | socat stdio /run/haproxy/admin.sock',
     ),
@@ -137,5 +198,22 @@ FAULTS = (
         "nobody waits.",
         "See how long they waited before they left; the last timer is the whole time in ms:\n"
         "    grep -E ' (C|c)[RQCHDL]-- ' /var/log/haproxy.log | tail",
+    ),
+    Fault(
+        "answered-by-proxy",
+        "were answered 4xx or 5xx by HAProxy itself, as its configuration says",
+        False,
+        lambda group: group.letters.startswith("L") and group.status[:1] in ("4", "5"),
+        "L is what HAProxy was told to answer: a login that is asked for (401), `http-request return`, a monitor's "
+        "address. No server was asked.",
+        "Find what says so:\n    grep -nE 'return|auth|monitor|errorfile' /etc/haproxy/haproxy.cfg",
+    ),
+    Fault(
+        "server-errors",
+        "were answered 5xx by the server",
+        True,
+        _server_error,
+        "For HAProxy all was well, it passed on what the server said: the error is the server's own.",
+        "Look at the server's own log for these times.",
     ),
 )

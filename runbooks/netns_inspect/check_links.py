@@ -17,12 +17,35 @@ VRF = Reference("Linux: Virtual Routing and Forwarding", "https://docs.kernel.or
 
 
 def inside(one: Namespace, command: str, changes: bool = False) -> str:
-    """A line to copy that runs this `ip …` in that namespace."""
-    if one.names and "\n" not in one.names[0]:
-        command = f"ip -n {shlex.quote(one.names[0])} {command.removeprefix('ip ')}"
-    elif not one.own:
+    """A line to copy that runs this command in that namespace."""
+    mark = "   # changes this host" if changes else ""
+    name = next((name for name in one.names if can_be_typed(name)), None)
+    if name is not None and command.startswith("ip "):
+        command = f"ip -n {shlex.quote(name)} {command.removeprefix('ip ')}"
+    elif name is not None:
+        command = f"ip netns exec {shlex.quote(name)} {command}"
+    elif one.own:
+        pass
+    elif one.names:
+        # Such a name has been escaped to be shown, so to type it would name another. The number is unambiguous, and is
+        # compared by stat(1): find(1) takes that of the folder, which is not the one of what is mounted there.
+        command = (
+            f'for f in /run/netns/*; do [ "$(stat -Lc %i "$f")" = {one.inode} ] && nsenter --net="$f" {command}; done'
+        )
+        return f"    # Its name holds characters that cannot be typed; {one.inode} is its number.\n    {command}{mark}"
+    else:
         command = f"nsenter -t PID -n {command}"
-    return f"    {command}" + ("   # changes this host" if changes else "")
+    return f"    {command}{mark}"
+
+
+def can_be_typed(name: str) -> bool:
+    """Whether a name, in quotes, means on a command line what it shows; what was escaped has a backslash."""
+    return name.isprintable() and "\\" not in name
+
+
+def device(link: Link) -> str:
+    """How to name a link on a command line: ip(8) also knows each by its number."""
+    return shlex.quote(link.name) if can_be_typed(link.name) else f"if{link.index}"
 
 
 def place(one: Namespace, link: Link) -> str:
@@ -41,11 +64,16 @@ def peer_down(facts: Facts) -> Iterator[Finding]:
             elif other is not None:
                 state = "up, but has no carrier either" if other[1].up else "down"
                 far = f"its other end, {other[1].name} in {other[0].title}, is {state}"
-                up = inside(other[0], f"ip link set {shlex.quote(other[1].name)} up", changes=True)
+                up = inside(other[0], f"ip link set {device(other[1])} up", changes=True)
                 advice = f"Set the other end up:\n{up}"
             else:
                 far = f"its other end (link {link.other_index}) is down, in a namespace that could not be looked into"
-                advice = "Look for it in the other namespaces, as root:\n    sudo runbook run netns-inspect"
+                advice = (
+                    "Look for it in a namespace that only an open file or another mount keeps, or that was refused:\n"
+                    "    sudo lsns -t net"
+                    if facts.step == "all"
+                    else "Look for it in the other namespaces, as root:\n    sudo runbook run netns-inspect"
+                )
             yield Finding(
                 "peer-down",
                 Verdict.CRITICAL,
@@ -56,6 +84,38 @@ def peer_down(facts: Facts) -> Iterator[Finding]:
                 (*one.evidence("links"), *(other[0].evidence("links") if other and other[0] is not one else ())),
                 (VETH,),
             )
+
+
+def pair_down(facts: Facts) -> Iterator[Finding]:
+    """Pairs that carry nothing and of which no end is up: meant, or forgotten; which of the two nobody can tell."""
+    told: set[tuple[int, int]] = set()
+    words, spaces = [], {}
+    for one in facts.entered:
+        for link in one.links:
+            if link.kind != "veth" or link.up or (one.inode, link.index) in told:
+                continue
+            other = facts.other_end(one, link)
+            if other is None:
+                words.append(f"{place(one, link)} (its other end was not seen)")
+            elif not other[1].up:
+                words.append(f"{place(one, link)} and {place(*other)}")
+                told.add((other[0].inode, other[1].index))
+                spaces[other[0].inode] = other[0]
+            else:
+                # Its other end is told as a fault.
+                continue
+            spaces[one.inode] = one
+    if words:
+        more = f" and {len(words) - 6} more" if len(words) > 6 else ""
+        yield Finding(
+            "pair-down",
+            Verdict.OK,
+            f"Pairs without an end that is up: {'; '.join(words[:6])}{more}",
+            "A veth pair is made with both ends down, and carries nothing before both are up. No end that could "
+            "be seen is, so nothing waits there; whether that is meant or was forgotten cannot be seen.",
+            evidence=tuple(line for one in list(spaces.values())[:6] for line in one.evidence("links")),
+            references=(VETH,),
+        )
 
 
 def loopback_down(facts: Facts) -> Iterator[Finding]:
@@ -126,7 +186,7 @@ def address_duplicate(facts: Facts) -> Iterator[Finding]:
                 "Both answer when somebody asks who has this address, or each believes that it is itself. Answers go "
                 "to the wrong one, or to nobody.",
                 "Take it from one of the two:\n"
-                + inside(clash[1][0], f"ip address del {ip} dev {shlex.quote(clash[1][1].name)}", changes=True),
+                + inside(clash[1][0], f"ip address del {shlex.quote(ip)} dev {device(clash[1][1])}", changes=True),
                 tuple(line for one in spaces for line in one.evidence("links")),
                 (NAMESPACES,),
             )

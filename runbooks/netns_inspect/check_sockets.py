@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from runbook.model import Finding, Reference, Verdict
 
-from .check_links import NAMESPACES, inside
-from .facts import Facts, Namespace, Socket
+from .check_links import NAMESPACES, device, inside
+from .facts import Facts, Link, Namespace, Socket
 
 BGP = 179
 RFC4271 = Reference(
@@ -42,7 +43,9 @@ def bgp_down(facts: Facts) -> Iterator[Finding]:
             if (one.inode, socket.link, socket.peer) in up:
                 continue
             told.add(socket.peer)
-            vrf = f" (VRF {socket.link})" if one.link(socket.link) else ""
+            bound = one.link(socket.link)
+            words = "VRF" if bound is not None and bound.kind == "vrf" else "bound to"
+            vrf = f" ({words} {socket.link})" if bound else ""
             yield Finding(
                 "bgp-down",
                 Verdict.CRITICAL,
@@ -50,14 +53,19 @@ def bgp_down(facts: Facts) -> Iterator[Finding]:
                 "BGP is one TCP connection on port 179, and routes are learned only while it is established. "
                 + WHY.get(socket.state, "It is being ended, and no other has taken its place."),
                 "See whether the neighbour can be reached, from the very same namespace, and what goes over the wire:\n"
-                + inside(one, f"ip route get {socket.peer}" + (f" vrf {shlex.quote(socket.link)}" if vrf else ""))
+                + inside(one, _way(socket.peer, bound))
                 + "\n"
-                + _tcpdump(one),
+                + inside(one, "tcpdump -ni any tcp port 179"),
                 one.evidence("sockets"),
                 (RFC4271,),
             )
+    # The same address can be written in several ways, and the kernel has one of its own.
+    known = {_address(peer) for peer in told} | {_address(peer) for _, _, peer in up}
     for peer in facts.peers:
-        if peer in told or any(peer == other for _, _, other in up):
+        if (address := _address(peer)) is None:
+            yield _no_address(peer)
+            continue
+        if address in known:
             continue
         seen = facts.step == "all" and not facts.hidden and all("sockets" in one.answered for one in facts.namespaces)
         verdict = Verdict.CRITICAL if seen or (facts.step == "one" and facts.entered) else Verdict.UNKNOWN
@@ -77,13 +85,32 @@ def _is_up(socket: Socket) -> bool:
     return socket.state == "ESTAB"
 
 
-def _tcpdump(one: Namespace) -> str:
-    command = inside(one, "ip tcpdump").strip()
-    if command.startswith("ip -n "):
-        return (
-            f"    ip netns exec {command.removeprefix('ip -n ').removesuffix(' tcpdump')} tcpdump -ni any tcp port 179"
-        )
-    return f"    {command.replace('ip tcpdump', 'tcpdump')} -ni any tcp port 179"
+def _way(peer: str, bound: Link | None) -> str:
+    """The route to this neighbour, by way of what the socket is bound to."""
+    if bound is None:
+        return f"ip route get {shlex.quote(peer)}"
+    return f"ip route get {shlex.quote(peer)} {'vrf' if bound.kind == 'vrf' else 'oif'} {device(bound)}"
+
+
+def _address(word: str) -> IPv4Address | IPv6Address | None:
+    """The address that this word is; an IPv4 address written as an IPv6 one is that IPv4 address."""
+    try:
+        address = ip_address(word)
+    except ValueError:
+        return None
+    return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address
+
+
+def _no_address(word: str) -> Finding:
+    return Finding(
+        "bgp-down",
+        Verdict.UNKNOWN,
+        f"`{word}` is no IP address, so whether there is a session with it cannot be told",
+        "`bgp-peers` takes IPv4 and IPv6 addresses in full, with commas between them. A figure with a 0 before it, as "
+        "in 010.1.2.3, is refused as well: some programs read it as octal.",
+        "Write it as the session has it:\n    runbook run netns-inspect --set bgp-peers=192.0.2.1,2001:db8::1",
+        references=(RFC4271,),
+    )
 
 
 def listen_overlap(facts: Facts) -> Iterator[Finding]:

@@ -55,10 +55,16 @@ def _link(facts: Facts, one: Namespace, link: Link, used: list[Link]) -> Branch:
         remarks += [f"{route.destination} via {route.gateway}" for route in ways[:2]]
     remarks += _other(facts, one, link)
     if not link.up:
-        remarks.append("! down" if link.kind in ("loopback", "veth", "vrf") else "down")
+        remarks.append("! down" if link.kind in ("loopback", "vrf") or _is_awaited(facts, one, link) else "down")
     below = [other for other in used if other.master == link.name and other is not link]
     children = tuple(_link(facts, one, other, []) for other in below[:MOST_LINKS])
     return Branch(link.name, "", tuple(remarks), children)
+
+
+def _is_awaited(facts: Facts, one: Namespace, link: Link) -> bool:
+    """Whether the other end of a pair is up; where both are down, nothing waits for either."""
+    other = facts.other_end(one, link)
+    return other is not None and other[1].up
 
 
 def _other(facts: Facts, one: Namespace, link: Link) -> Iterator[str]:

@@ -64,6 +64,7 @@ class Socket:
 class Namespace:
     """One network namespace. Without `entered` no more is known of it than that it is there.
 
+    `refused` says why the kernel did not let the probe enter it, and is empty where nobody tried to.
     `sockets` are those that listen or are on BGP's port; of the others there is only the number. `lines` says on which
     line of the probe each question was answered; `ids` are the namespaces (inode) by the number that this one has for
     them.
@@ -76,6 +77,7 @@ class Namespace:
     command: str
     step: str
     entered: bool = False
+    refused: str = ""
     links: tuple[Link, ...] = ()
     routes: tuple[Route, ...] = ()
     neighbours: int = 0

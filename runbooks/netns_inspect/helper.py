@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from runbook.formats import unread_findings
 from runbook.model import Finding, Reference, Verdict
 
-from .check_links import address_duplicate, loopback_down, no_default_route, peer_down
+from .check_links import address_duplicate, loopback_down, no_default_route, pair_down, peer_down
 from .check_sockets import bgp_down, forwarding_differs, listen_overlap
 from .drawing import draw
-from .facts import Facts
+from .facts import Facts, Namespace
 from .reading import ASKS, parse
 
 __all__ = ["draw", "judge", "parse"]
@@ -24,6 +24,7 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     bgp_down,
     loopback_down,
     address_duplicate,
+    pair_down,
     no_default_route,
     listen_overlap,
     forwarding_differs,
@@ -62,23 +63,69 @@ def _unseen(facts: Facts) -> Iterator[Finding]:
     if facts.asked_for and facts.step == "one":
         return
     left = [one for one in facts.namespaces if not one.entered]
+    if facts.step == "all":
+        yield from _although_root(facts, left)
+        return
     if not left and not facts.hidden:
         return
-    names = ", ".join(one.title for one in left[:8]) + (f" and {len(left) - 8} more" if len(left) > 8 else "")
-    unseen = [f"not looked into: {names}"] if left else []
+    unseen = [f"not looked into: {_names(left)}"] if left else []
     if facts.hidden:
         unseen.append(f"processes that do not show in which they are: {facts.hidden}")
     yield Finding(
         "not-permitted",
         Verdict.UNKNOWN,
         f"{len(facts.entered)} of the network namespaces here could be looked into; {'; '.join(unseen)}",
-        "Names in /run/netns everybody can read. To enter a namespace takes root, and so does to see where other "
+        "Names in /run/netns everybody can read. To enter a namespace takes root (CAP_SYS_ADMIN and CAP_SYS_PTRACE, "
+        "which root of a container may not have), and so does to see where other "
         "users' processes are; containers have namespaces without a name, which only their processes show. What is "
         "wrong in there cannot be told from here.",
         "Look into all of them, or into one by its name:\n"
         "    sudo runbook run netns-inspect\n"
         "    sudo runbook run netns-inspect --set namespace=NAME",
         facts.namespaces[0].evidence("list") if facts.namespaces else (),
+        (NETNS,),
+    )
+
+
+def _names(spaces: list[Namespace]) -> str:
+    return ", ".join(one.title for one in spaces[:8]) + (f" and {len(spaces) - 8} more" if len(spaces) > 8 else "")
+
+
+def _although_root(facts: Facts, left: list[Namespace]) -> Iterator[Finding]:
+    """What is missing although the step had root's rights: to say `sudo` again would help nobody."""
+    beyond = [one for one in left if not one.refused]
+    if beyond:
+        # That the probe had to stop, and why, its own last line says (see `reading`).
+        yield Finding(
+            "unreadable",
+            Verdict.UNKNOWN,
+            f"{len(facts.entered)} of {len(facts.namespaces)} network namespaces were looked into; "
+            f"too many, or not in time: {_names(beyond)}",
+            "No right is missing. So many namespaces are looked into in one go, and no more; what is wrong in the "
+            "others cannot be told from here.",
+            "Look into one of them by its name:\n    sudo runbook run netns-inspect --set namespace=NAME",
+            facts.namespaces[0].evidence("list"),
+            (NETNS,),
+        )
+    # What else kept the probe out, such as a namespace of another kind, is told with its own reason.
+    refused = [one for one in left if one.refused in ("Operation not permitted", "Permission denied")]
+    if not refused and not facts.hidden:
+        return
+    unseen = [f"could not be entered: {_names(refused)}"] if refused else []
+    if facts.hidden:
+        unseen.append(f"processes that do not show in which they are: {facts.hidden}")
+    yield Finding(
+        "not-permitted",
+        Verdict.UNKNOWN,
+        f"Refused although this ran with root's rights; {'; '.join(unseen)}",
+        "Root of a container is not root of its host: what belongs to another user namespace it may not look into, and "
+        "a security module or a container's own rules can keep even root out of other processes. `sudo` changes "
+        "nothing about that. What is wrong in there cannot be told from here.",
+        "See which they are and what rules there are. If this is inside a container, run it on the host itself:\n"
+        "    ls -l /proc/[0-9]*/ns/net 2>&1 >/dev/null   # the processes that are hidden\n"
+        "    cat /proc/self/uid_map   # 0 0 4294967295: this is no other user namespace\n"
+        "    grep -E 'Seccomp|CapEff' /proc/self/status   # Seccomp: 2: there are rules",
+        facts.namespaces[0].evidence("list"),
         (NETNS,),
     )
 
@@ -91,7 +138,7 @@ def _well(facts: Facts) -> Finding:
             Verdict.OK,
             f"Nothing is wrong in {facts.entered[0].title}, the one that was asked for",
             f"The other {len(facts.namespaces) - 1} that are known here were not looked into, and so not the other "
-            "ends of its pairs; that they are up, the carrier of each pair tells.",
+            "ends of its pairs; of each that is up here, its carrier tells that the other end is up too.",
             evidence=facts.entered[0].evidence("links", "sockets"),
             references=(NETNS,),
         )
@@ -116,7 +163,8 @@ def _well(facts: Facts) -> Finding:
         "healthy",
         Verdict.OK,
         "; ".join(words),
-        "Every pair of links has both ends up, and nothing waits for an answer on BGP's port. Remember that `ip`, `ss` "
+        "No pair of links has one end up and the other down, and nothing waits for an answer on BGP's port. "
+        "Remember that `ip`, `ss` "
         "and `ping` show one namespace only: the one that you are in.",
         evidence=facts.entered[0].evidence("list"),
         references=(NETNS,),

@@ -52,6 +52,8 @@ def _read(capture: Capture, step: str) -> Facts:
     if not isinstance(hidden, int) or isinstance(hidden, bool) or not isinstance(refused, list):
         raise Unreadable(f"line {number} does not say what was hidden", step, number)
     unread: list[Unread] = []
+    # One cause that many have is told once: the namespaces, by what was asked and what was said.
+    causes: dict[tuple[str, str], list[tuple[Namespace, Evidence]]] = {}
     asked: dict[int, set[str]] = {inode: set() for inode in spaces}
     for number, line in told[1:]:
         inode = line.get("inode")
@@ -64,13 +66,21 @@ def _read(capture: Capture, step: str) -> Facts:
         try:
             spaces[inode] = _answered(spaces[inode], line, number)
         except Unreadable as error:
-            evidence = Evidence(step, "stdout", number, number)
-            unread.append(Unread(f"{spaces[inode].title}, {line['ask']}: {error}", evidence))
-            if line.get("ask") != "enter":
-                spaces[inode] = replace(spaces[inode], entered=True)
+            entering = line["ask"] == "enter"
+            causes.setdefault((line["ask"], str(error)), []).append(
+                (spaces[inode], Evidence(step, "stdout", number, number))
+            )
+            spaces[inode] = replace(spaces[inode], entered=not entering, refused=str(error) if entering else "")
+    unread += (_cause(ask, why, found) for (ask, why), found in causes.items())
     unread += _cut_short(spaces, asked, None if step == "one" else own, told[-1][0])
     names = tuple(str(name) for name in refused)
     return Facts(tuple(sorted(spaces.values(), key=_order)), hidden, names, step=step, unread=tuple(unread))
+
+
+def _cause(ask: str, why: str, found: list[tuple[Namespace, Evidence]]) -> Unread:
+    """Why these did not answer that question, in one sentence and with the line of the first."""
+    more = f" and {len(found) - 4} more" if len(found) > 4 else ""
+    return Unread(f"{', '.join(one.title for one, _ in found[:4])}{more}, {ask}: {why}", found[0][1])
 
 
 def _cut_short(spaces: dict[int, Namespace], asked: dict[int, set[str]], begun: object, last: int) -> Iterator[Unread]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from runbook.formats.files import not_read
 from runbook.helpers import Captures
 from runbook.model import Evidence, Finding, Verdict
 
-from .facts import Facts, Handshake, Reset, read
+from .facts import Answers, Facts, Handshake, NoCapture, Reset, read
 
 __all__ = ["judge", "parse"]
 
@@ -20,18 +21,37 @@ FEWEST_SEGMENTS = 100
 TIMER_MS = 200
 #: How soon a reset must follow what it answers, in ms, where the round trip is not known.
 SOON_MS = 50
+#: Whose answer is not known for these reasons, as the probe says them.
+UNSEEN = {
+    "one way": "the capture has packets of one side of that flow only",
+    "hole": "a part of what the server said is not in the capture",
+    "no HTTP": "the server said something that cannot be read as HTTP/1",
+    "given up": "more flows were open at once than are kept, and this one was given up",
+    "ports again": "the same ports were used again before the capture shows an end",
+    "file ends": "the file breaks off first",
+}
 #: How many are quoted for one finding.
 QUOTED = 5
 
 
-def parse(captures: Captures) -> Facts | None:
+def parse(captures: Captures) -> Facts | NoCapture | None:
     """What was seen; None when the probe was not run to its end, of which the engine tells."""
     capture = captures.ran("capture")
     return None if capture is None else read(capture, captures.number("warning"), captures.number("critical"))
 
 
-def judge(facts: Facts | None) -> Iterator[Finding]:
+def judge(facts: Facts | NoCapture | None) -> Iterator[Finding]:
     if facts is None:
+        return
+    if isinstance(facts, NoCapture):
+        yield not_read(
+            "no-capture",
+            facts.file,
+            facts.reason,
+            "A capture is what `tcpdump -w`, dumpcap and Wireshark write: pcap or pcapng, plain or gzip. Make one:\n"
+            "    tcpdump -i any -s 0 -U -w websocket.pcap 'tcp port 80'",
+            facts.evidence,
+        )
         return
     yield from _handshakes(facts)
     yield from _resets(facts)
@@ -40,33 +60,42 @@ def judge(facts: Facts | None) -> Iterator[Finding]:
 
 
 def _handshakes(facts: Facts) -> Iterator[Finding]:
-    if not facts.handshakes:
+    if not facts.answers:
         yield _none(facts)
-    accepted = [shake for shake in facts.handshakes if shake.accepted]
-    unanswered = [shake for shake in facts.handshakes if not shake.status]
-    rejected = [shake for shake in facts.handshakes if shake.status and not shake.accepted]
-    groups: dict[str, list[Handshake]] = {}
-    for shake in rejected:
-        groups.setdefault(_why(shake)[0], []).append(shake)
-    for shakes in groups.values():
-        yield _rejected(shakes)
+    accepted = [one for one in facts.answers if one.first.accepted]
+    groups: dict[str, list[Answers]] = {}
+    unanswered: list[Answers] = []
+    unseen: list[Answers] = []
+    for one in facts.answers:
+        if one.first.status and not one.first.accepted:
+            groups.setdefault(_why(one.first)[0], []).append(one)
+        elif not one.first.status:
+            (unseen if _unseen(facts, one.first) else unanswered).append(one)
+    for group in groups.values():
+        yield _rejected(group)
     if unanswered:
         yield _unanswered(unanswered)
+    if unseen:
+        yield _answer_unknown(facts, unseen)
     if accepted:
-        slowest = max(accepted, key=lambda shake: shake.seconds)
-        again = sum(shake.sent_again for shake in accepted)
+        first = _shakes(accepted)[0]
+        again = sum(one.sent_again for one in accepted)
         lost = f" On these flows {again} segments were sent again, and the answer came all the same." if again else ""
+        hidden = _hidden(facts)
         yield Finding(
             "handshake-accepted",
             Verdict.OK,
-            f"{_number(len(accepted), 'websocket')} opened: 101 with the right accept, the slowest after "
-            f"{slowest.seconds * 1000:.1f} ms",
-            f"The first is {accepted[0].where}, answered in frame {accepted[0].answer_frame}.{lost}",
+            f"{_number(_count(accepted), 'websocket')} opened: 101 with the right accept, the slowest after "
+            f"{max(one.slowest for one in accepted) * 1000:.1f} ms",
+            f"The first is {first.where}, answered in frame {first.answer_frame}.{lost}"
+            + (f" Not seen is what is in {' and in '.join(hidden)}." if hidden else "")
+            + _before(facts),
             evidence=_lines(accepted),
         )
 
 
-def _none(facts: Facts) -> Finding:
+def _hidden(facts: Facts) -> list[str]:
+    """Where a handshake may be that nobody can see here; TLS is everywhere, so that this is a remark."""
     hidden = []
     if facts.tls:
         hidden.append(
@@ -74,13 +103,27 @@ def _none(facts: Facts) -> Finding:
         )
     if facts.http2:
         hidden.append(f"{_number(facts.http2, 'flow')} of HTTP/2, where a websocket has no GET of its own")
+    if facts.tunnels:
+        hidden.append(f"{_number(facts.tunnels, 'packet')} of a tunnel, which are not unpacked here")
+    return hidden
+
+
+def _before(facts: Facts) -> str:
+    """Every capture begins in the middle of something, so that this is a remark too."""
+    if not facts.alone:
+        return ""
+    return f" {_number(facts.alone, 'answer')} in it can be to a GET that was sent before the capture began."
+
+
+def _none(facts: Facts) -> Finding:
+    hidden = _hidden(facts)
     return Finding(
         "no-handshake",
         Verdict.UNKNOWN,
         f"No request for a websocket among {_number(facts.flows, 'TCP flow')}",
-        f"Of {_number(facts.packets, 'packet')} {facts.tcp} are TCP. There is no GET with `Upgrade: websocket`, nor "
+        f"Of {_number(facts.packets, 'packet')} {facts.tcp} are TCP. No GET with `Upgrade: websocket` was seen, nor "
         "one with a Sec-WebSocket header. It may have been sent before the capture began, on another interface, or "
-        "never." + (f" Besides there are {'; and '.join(hidden)}." if hidden else ""),
+        "never." + (f" Besides there are {'; and '.join(hidden)}." if hidden else "") + _before(facts),
         "Capture where the request has no TLS, before you ask for the websocket:\n"
         "    tcpdump -i any -s 0 -w websocket.pcap 'tcp port 80'\n"
         "Or make the handshake yourself and see every stage of it:\n"
@@ -92,15 +135,18 @@ def _none(facts: Facts) -> Finding:
 def _why(shake: Handshake) -> tuple[str, str]:
     """What the answer was, and what that means."""
     if shake.status == 101:
-        if shake.accept == "right":
-            return (
-                "101 without `Upgrade: websocket`",
-                "A client must refuse that; what is missing was taken out on the way back.",
-            )
         return (
-            "101 with a wrong accept" if shake.accept else "101 without an accept",
-            "It is no answer to this request's key. Every client closes the connection then, and a log has an "
-            "ordinary 101.",
+            shake.refusal,
+            "A client must fail this connection (RFC 6455, 4.1), and a log has an ordinary 101. "
+            + (
+                "The request had no key that one could accept: somebody took it out, or it was no websocket's."
+                if not shake.key
+                else "The accept is no answer to this request's key."
+                if shake.accept != "right"
+                else "What is missing was taken out on the way back."
+                if not shake.unasked
+                else "The server, or somebody before it, answers another request than this."
+            ),
         )
     if not shake.asks:
         return (
@@ -124,39 +170,63 @@ def _why(shake: Handshake) -> tuple[str, str]:
     return f"{shake.status} {shake.reason}".strip(), meaning
 
 
-def _rejected(shakes: list[Handshake]) -> Finding:
+def _rejected(group: list[Answers]) -> Finding:
+    shakes = _shakes(group)
     first = shakes[0]
     what, meaning = _why(first)
     frames = ", ".join(f"{shake.frame} → {shake.answer_frame}" for shake in shakes[:QUOTED])
-    more = f" and {len(shakes) - QUOTED} more" if len(shakes) > QUOTED else ""
-    server = f" `Server: {first.answer['server']}`." if "server" in first.answer else ""
+    count = _count(group)
+    more = f" and {count - QUOTED} more" if count > QUOTED else ""
+    # A back-tick of the server's would end the code span.
+    server = f" `Server: {_unticked(first.answer['server'])}`." if "server" in first.answer else ""
     location = f" It sends the client to {first.answer['location']}." if "location" in first.answer else ""
     return Finding(
         "handshake-rejected",
         Verdict.CRITICAL,
-        f"{_number(len(shakes), 'request')} for a websocket answered with {what}: {first.where}; frames {frames}{more}",
+        f"{_number(count, 'request')} for a websocket answered with {what}: {first.where}; frames {frames}{more}",
         f"{meaning}{server}{location} The answer came after {first.seconds * 1000:.1f} ms: whatever else this capture "
         "shows, the network brought the question there and the answer back.",
         f"Read both in Wireshark, with the filter `frame.number in {{{first.frame}, {first.answer_frame}}}`, and ask "
         "both sides of the proxy:\n    runbook run websocket-handshake --set url=ws://SERVER:PORT/PATH --set "
         "via=ws://PROXY/PATH",
-        _lines(shakes),
+        _lines(group),
     )
 
 
-def _unanswered(shakes: list[Handshake]) -> Finding:
-    first = shakes[0]
+def _unanswered(group: list[Answers]) -> Finding:
+    shakes = _shakes(group)
     ends = {shake.end for shake in shakes if shake.end}
     end = f" The flow ended with {' or '.join(sorted(ends))}." if ends else " The flow has no end in this capture."
     return Finding(
         "handshake-unanswered",
         Verdict.CRITICAL,
-        f"{_number(len(shakes), 'request')} for a websocket without an answer: {first.where}",
+        f"{_number(_count(group), 'request')} for a websocket without an answer: {shakes[0].where}",
         f"The GET is whole, and no answer follows in the same flow.{end} A RST of the server means that the server, "
         "or something that speaks for it, gave up; a FIN of the client that it waited in vain; none of both that the "
         "capture ended first.",
         "See what the flow does after the GET: in Wireshark, Follow, TCP Stream, on that frame.",
-        _lines(shakes),
+        _lines(group),
+    )
+
+
+def _unseen(facts: Facts, shake: Handshake) -> str:
+    """Why there may be an answer that was not seen."""
+    return shake.unseen or ("file ends" if facts.broken and not shake.end else "")
+
+
+def _answer_unknown(facts: Facts, group: list[Answers]) -> Finding:
+    shakes = _shakes(group)
+    reasons = dict.fromkeys(_unseen(facts, shake) for shake in shakes)
+    return Finding(
+        "answer-unknown",
+        Verdict.UNKNOWN,
+        f"{_number(_count(group), 'request')} for a websocket whose answer was not seen: {shakes[0].where}",
+        f"Whether it was answered, and what, this capture does not tell: "
+        f"{'; '.join(UNSEEN.get(reason, reason) for reason in reasons)}.",
+        "Capture both directions of all packets, whole, on one interface:\n"
+        "    tcpdump -i any -s 0 -U -B 16384 -w websocket.pcap 'tcp port 80'\n"
+        "At its end tcpdump says how many packets the kernel dropped; that should be 0.",
+        _lines(group),
     )
 
 
@@ -174,9 +244,10 @@ def _resets(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "reset-foreign",
             Verdict.WARNING,
-            f"{len(foreign)} of {_number(facts.transport.resets, 'reset')} do not fit their flow: frame {first.frame} "
+            f"{facts.transport.strange_resets} of {_number(facts.transport.resets, 'reset')} do not fit their flow: "
+            f"frame {first.frame} "
             f"from {first.source}",
-            f"{'; '.join(signs).capitalize()}. So it may have been made by something on the path: a firewall, a load "
+            f"{_sentence('; '.join(signs))}. So it may have been made by something on the path: a firewall, a load "
             "balancer, an intrusion detection. That a reset has the right TTL proves nothing, for whoever stands "
             "next to the server has that too.",
             "Capture on the server as well. If it never sent that reset, something between did.",
@@ -185,11 +256,14 @@ def _resets(facts: Facts) -> Iterator[Finding]:
     timed = [reset for reset in facts.resets if _timed(reset)]
     if timed:
         first = timed[0]
+        told, all_of_them = len(facts.resets), facts.transport.resets
+        among = f", of {told} out of {all_of_them} that were looked at," if told < all_of_them else ""
         path = f", on a path of {first.round_trip_ms:.1f} ms" if first.round_trip_ms >= 0 else ""
         yield Finding(
             "reset-timer-driven",
             Verdict.OK,
-            f"{_number(len(timed), 'reset')} came {first.last_new_ms:.0f} ms or so after the last new segment{path}: "
+            f"{_number(len(timed), 'reset')}{among} came {first.last_new_ms:.0f} ms or so after the last new segment"
+            f"{path}: "
             f"frame {first.frame}",
             "Such a reset answers a segment that was sent again by a timer, and Linux waits 200 ms at least before it "
             "does that. The delay is the timer's and not the network's: the other side had closed already.",
@@ -212,9 +286,16 @@ def _again(facts: Facts) -> Iterator[Finding]:
         return
     few = transport.segments < FEWEST_SEGMENTS
     verdict = Verdict.OK
-    if not few and transport.percent >= facts.warning_percent:
-        verdict = Verdict.CRITICAL if transport.percent >= facts.critical_percent else Verdict.WARNING
-    refused = any(shake.status and not shake.accepted for shake in facts.handshakes)
+    if not few and transport.percent >= facts.critical_percent:
+        verdict = Verdict.CRITICAL
+    elif not few and transport.percent >= facts.warning_percent:
+        verdict = Verdict.WARNING
+    limit = (
+        f"limit: warning from {facts.warning_percent:g} %"
+        if facts.warning_percent <= facts.critical_percent
+        else f"limit: critical from {facts.critical_percent:g} %"
+    )
+    refused = any(one.first.status and not one.first.accepted for one in facts.answers)
     second = " It is not why a websocket was refused: that answer came, lost segments and all." if refused else ""
     small = f" Of fewer than {FEWEST_SEGMENTS} segments a share says nothing." if few else ""
     kinds = (
@@ -225,8 +306,9 @@ def _again(facts: Facts) -> Iterator[Finding]:
     yield Finding(
         "retransmissions",
         verdict,
-        f"{transport.again} of {_number(transport.segments, 'segment')} ({transport.percent:.2g} %) were sent again "
-        f"(limit: warning from {facts.warning_percent:g} %)",
+        f"{transport.again} of {_number(transport.segments, 'segment')} ({_percent(transport.percent)} %) were "
+        "sent again "
+        f"({limit})",
         f"{kinds}. Lost segments make a connection slow; they change no answer.{second}{small}{worst}",
         "See which way loses:\n    ss -ti | grep -B1 retrans",
         (transport.evidence, *(place for _, place in facts.worst[:QUOTED])),
@@ -234,29 +316,81 @@ def _again(facts: Facts) -> Iterator[Finding]:
 
 
 def _not_known(facts: Facts) -> Iterator[Finding]:
-    missing = not facts.handshakes or any(not shake.status for shake in facts.handshakes)
-    why = []
+    """What may hide a handshake is unknown. Packets that were cut elsewhere, in TLS or after the answer, hide none."""
+    missing = not facts.answers or any(not one.first.status for one in facts.answers)
+    strange = [link for link in facts.links if link.startswith("link type ")]
+    hides = []
+    cures = []
     if facts.broken:
-        why.append(f"the file {facts.broken}")
-    if facts.cut:
-        why.append(f"{_number(facts.cut, 'packet')} of {facts.packets} were cut when they were captured")
+        hides.append(f"the file {facts.broken}")
+    if facts.cut_http:
+        hides.append(f"HTTP was cut in {_number(facts.cut_http, 'place')} when it was captured")
+    if facts.holes:
+        hides.append(f"parts of HTTP are missing in {_number(facts.holes, 'place')}")
+    if facts.one_way:
+        hides.append(f"{_number(facts.one_way, 'flow')} of HTTP with packets of one side only")
+    if facts.fragments:
+        hides.append(f"{_number(facts.fragments, 'fragment')} of IP packets, which are not put together here")
+        cures.append("Fragments are put together by Wireshark; look there.")
+    if facts.given_up:
+        hides.append(f"{_number(facts.given_up, 'open flow')} given up, for there were more than are kept")
+        cures.append("Filter the capture to the port of the websocket: tcpdump -r OLD -w NEW 'tcp port 80'.")
+    if facts.left_out:
+        hides.append(f"{_number(facts.left_out, 'handshake')} not counted, for there were more kinds than are kept")
     if facts.unread:
-        why.append(f"{_number(facts.unread, 'packet')} could not be read at all")
+        hides.append(f"{_number(facts.unread, 'packet')} could not be read at all")
+    if strange:
+        cures.append(
+            f"{', '.join(strange).capitalize()} is not read here, only Ethernet, Linux cooked, raw IP and loopback "
+            "(the numbers are those of tcpdump.org/linktypes.html): capture on another interface, or with `-i any`."
+        )
+    why = hides
+    if facts.cut:
+        why = [*hides, f"{_number(facts.cut, 'packet')} of {facts.packets} were cut when they were captured"]
+    if facts.broken or facts.cut or facts.holes or facts.one_way or (facts.unread and not strange):
+        cures.append(
+            "Capture whole packets in both directions, and end tcpdump with Ctrl-C, so that it writes the last ones:\n"
+            "    tcpdump -s 0 -U -w all.pcap"
+        )
     if why:
         yield Finding(
             "truncated-capture",
-            Verdict.UNKNOWN if facts.broken or facts.unread or missing else Verdict.OK,
-            "; ".join(why).capitalize(),
+            Verdict.UNKNOWN if hides or missing else Verdict.OK,
+            _sentence("; ".join(why)),
             "What is in the missing part nobody knows: a handshake, or its answer, may be there. What is said above "
-            "holds for what was kept.",
-            "Capture whole packets, and end tcpdump with Ctrl-C, so that it writes the last ones:\n"
-            "    tcpdump -s 0 -U -w all.pcap",
+            "holds for what was read."
+            if hides or missing
+            else "They are not among the questions and answers of HTTP, so that they hide no handshake.",
+            " ".join(cures),
             (facts.evidence,),
         )
 
 
-def _lines(shakes: list[Handshake]) -> tuple[Evidence, ...]:
-    return tuple(shake.evidence for shake in shakes[:QUOTED])
+def _shakes(group: list[Answers]) -> list[Handshake]:
+    """Those that are told, in their order in the capture."""
+    return sorted((shake for one in group for shake in one.shakes), key=lambda shake: shake.frame)
+
+
+def _count(group: list[Answers]) -> int:
+    return sum(one.count for one in group)
+
+
+def _lines(group: list[Answers]) -> tuple[Evidence, ...]:
+    return tuple(shake.evidence for shake in _shakes(group)[:QUOTED])
+
+
+def _unticked(text: str) -> str:
+    return text.replace("`", "'")
+
+
+def _sentence(text: str) -> str:
+    """`capitalize` would make all others small: `http`."""
+    return text[:1].upper() + text[1:]
+
+
+def _percent(share: float) -> str:
+    """Two digits at least, and never a power of ten."""
+    return f"{share:.0f}" if share >= 10 else f"{share:.2g}" if share >= 0.01 else "less than 0.01"
 
 
 def _number(count: int, noun: str) -> str:

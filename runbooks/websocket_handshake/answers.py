@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from runbook.model import Finding, Verdict
@@ -133,7 +134,11 @@ def explained(handshake: Handshake, failed: Stage) -> Finding:
     """The finding for the stage that ended a handshake."""
     if failed.name in ("resolve", "connect"):
         says, why = _REACHING.get(failed.error, (f"it could not be reached ({failed.error})", ""))
-        advice = f"    getent ahosts {failed.text('host') or 'HOST'}" if failed.name == "resolve" else "    ss -tln"
+        advice = (
+            f"    getent ahosts {shlex.quote(failed.text('host') or 'HOST')}"
+            if failed.name == "resolve"
+            else "    ss -tln"
+        )
         return _finding(handshake, failed, Meaning("unreachable", says, f"{why} {failed.detail}.", f"Look:\n{advice}"))
     if failed.name == "tls" and failed.error != "http2-only":
         why = f"No encryption was agreed on: {failed.detail}."

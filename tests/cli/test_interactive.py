@@ -203,6 +203,33 @@ def test_a_shell_in_a_lab(base: Base) -> None:
         assert child.exitstatus == 5
 
 
+def test_in_a_kernel_lab_the_shell_is_roots_too_and_may_change_it(base: Base) -> None:
+    base.runbook("talk", [{"argv": ["true"]}])
+    base.lab("talk", "true\n", "kernel")
+    with terminal(base, "lab", "talk") as child:
+        child.expect("you are root in lab lab-0")
+        child.sendline("id -u; touch /run/changed; hostname other; hostname; exit 0")
+        child.expect_exact("\r0\r\nother\r\n")
+        child.expect(pexpect.EOF)
+
+
+@pytest.mark.parametrize(
+    ("name", "lab", "words", "says"),
+    [
+        ("netns-inspect", "peer-down", "", "ns-app: up0 is up and has no carrier"),
+        ("packet-capture", "accepted", " --set pcap=/run/websocket.pcap", "handshake-accepted"),
+    ],
+)
+def test_a_runbook_says_the_same_in_the_labs_shell(base: Base, name: str, lab: str, words: str, says: str) -> None:
+    with terminal(base, "lab", name, lab) as child:
+        child.expect_exact(f"look at it from in here: runbook run {name}{words}\r\n")
+        child.sendline(f"runbook run {name}{words} --quiet | cat; exit 0")
+        child.expect_exact(f"lab {lab} · ")
+        child.expect_exact(says)
+        child.expect(pexpect.EOF)
+        assert "not-permitted" not in (child.before or "")
+
+
 def test_the_labs_are_listed(base: Base) -> None:
     assert (
         "thin-pool-full     A thin pool at 95 % (kernel; must show thin-pool-data critical)"

@@ -41,6 +41,16 @@ def test_the_first_command_looks_at_this_host(clone: Path) -> None:
     assert said.startswith(("0\n", "1\n", "2\n", "3\n"))
 
 
+def test_it_says_once_how_to_have_the_command_that_notes_and_advice_name(clone: Path, tmp_path: Path) -> None:
+    program = clone / ".venv" / "bin" / "runbook"
+    if shutil.which("runbook") is None:
+        assert f"sudo ln -s '{program}' /usr/local/bin/runbook" in (clone / "first").read_text()
+    (tmp_path / "runbook").symlink_to(program)
+    done = execute(tmp_path / "runbook", "list", cwd=tmp_path)
+    assert "lvm-inspect" in done.stdout
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_second_time_needs_no_network_and_says_nothing_of_setting_up(clone: Path) -> None:
     done = execute_offline("scripts/run", "list", cwd=clone)
     assert "lvm-inspect" in done.stdout

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from runbook.executors.here import find, missing_right, refuse, this_host
+from runbook.executors import here
+from runbook.executors.here import find, lab_around, missing_right, refuse, this_host
 from runbook.model import Command, Ending, Needs
 
 
@@ -83,3 +86,22 @@ def test_a_host_without_a_readable_name_is_some_linux(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(platform, "freedesktop_os_release", unreadable)
     assert this_host().os == "Linux"
+
+
+def test_a_file_alone_makes_no_lab_of_a_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mark = tmp_path / "runbook-lab"
+    mark.write_text("peer-down\n")
+    monkeypatch.setattr(here, "LAB_MARK", str(mark))
+    assert lab_around() == ""
+    with open("/proc/self/uid_map") as file:
+        assert file.read().split()[2] != "1"
+
+
+def test_one_user_alone_makes_no_lab_either(tmp_path: Path) -> None:
+    code = "from runbook.executors import here; here.LAB_MARK = PLACE; print(here.lab_around() or 'none')"
+    (tmp_path / "mark").write_text("peer-down\n")
+    for name, expected in (("mark", "peer-down"), ("nothing", "none")):
+        words = ["unshare", "--user", "--map-root-user", sys.executable, "-c"]
+        place = str(tmp_path / name)
+        done = subprocess.run([*words, code.replace("PLACE", repr(place))], capture_output=True, text=True, timeout=30)
+        assert done.stdout.strip() == expected, done.stderr

@@ -10,13 +10,14 @@ import shutil
 import struct
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runbook.probes.conntrack_table import MOST_ADDRESSES, Entries, Tally, _from_file
+from runbook.probes.conntrack_table import MOST_ADDRESSES, MOST_STATES, Entries, Tally, _from_file
 from tests.base import PLUGINS, rounds
 
 PROBE = [sys.executable, "-c", "import sys; from runbook.probes import main; sys.exit(main())", "conntrack-table"]
@@ -65,7 +66,7 @@ def test_every_format_says_the_same(text: str, zipped: bool, tmp_path: Path) -> 
     tally = counted(tmp_path / "table")
     assert (tally.entries, tally.unreplied, tally.assured, tally.unread) == (3, 2, 1, 0)
     assert tally.states == COUNTED
-    assert tally.sources.most_common(1) == [(b"10.88.1.2", 2)]
+    assert tally.sources.most_common(1) == [(b"\x0a\x58\x01\x02", 2)]
 
 
 def test_gre_names_its_time_outs_before_its_addresses(tmp_path: Path) -> None:
@@ -83,11 +84,163 @@ def test_lines_that_are_none_are_counted_as_unread(tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    for name in ("none", "pipe", "."):
+    details = {
+        "none": "No such file or directory",
+        "pipe": "Is not a regular file",
+        ".": "Is a directory",
+    }
+    for name, detail in details.items():
         done = subprocess.run([*PROBE, str(tmp_path / name)], capture_output=True, text=True, timeout=20)
         assert done.returncode == 1
-        assert json.loads(done.stdout)["kind"] == "error"
+        told = {"kind": "error", "detail": detail, "file": str(tmp_path / name)}
+        assert json.loads(done.stdout) == told
         assert not done.stderr
+
+
+def of(tmp_path: Path, text: str | bytes) -> Tally:
+    (tmp_path / "table").write_bytes(text if isinstance(text, bytes) else text.encode())
+    return counted(tmp_path / "table")
+
+
+HEAD = '<?xml version="1.0" encoding="utf-8"?>\n<conntrack>\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "entries"),
+    [
+        ('<?xml version="1.0"?>\n<html><body>Error 500</body></html>\n', 0),
+        (XML[:-40], 2),
+        (XML[: len(XML) // 2], 1),
+        (XML.removesuffix("</conntrack>\n"), 3),
+        (HEAD + "nonsense" + XML.removeprefix(HEAD), 3),
+        (XML.replace("10.88.1.2", "$(id)"), 1),
+        (XML.replace('protonum="6"', 'protonum="' + "9" * 5000 + '"'), 2),
+        (HEAD, 0),
+    ],
+)
+def test_what_is_no_flow_in_xml_is_unread(text: str, entries: int, tmp_path: Path) -> None:
+    tally = of(tmp_path, text)
+    assert tally.entries == entries
+    assert tally.unread >= 1
+
+
+def test_xml_in_one_line_of_any_length(tmp_path: Path) -> None:
+    flow = XML.splitlines()[2]
+    tally = of(tmp_path, HEAD.replace("\n", "") + flow * 9_000 + "</conntrack>")
+    assert (tally.entries, tally.unread) == (9_000, 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " [NEW] tcp      6 120 SYN_SENT src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 [UNREPLIED] src=10.0.0.2\n",
+        "[1396525265.123456]\t [UPDATE] tcp      6 60 SYN_RECV src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2\n",
+        "[DESTROY] tcp      6 src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 src=10.0.0.2 dst=10.0.0.1 [ASSURED]\n",
+        XML.replace("<flow>", '<flow type="new"><when>x</when>'),
+    ],
+)
+def test_events_are_no_entries(text: str, tmp_path: Path) -> None:
+    tally = of(tmp_path, text)
+    assert (tally.entries, tally.unread) == (0, 0)
+    assert tally.events == text.count("<flow") + text.startswith((" ", "["))
+    assert {"kind": "events", "count": tally.events} in list(tally.told("x"))
+
+
+@pytest.mark.parametrize(
+    "address", ["$(touch${IFS}/tmp/x)", "1.2.3.4;id", "1.2.3", "A" * 90_000, "fd00::1::2", "1.2.3.4"]
+)
+def test_only_an_address_is_one(address: str, tmp_path: Path) -> None:
+    good = address == "1.2.3.4"
+    for text in (LIST, SAVED):
+        tally = of(tmp_path, text.replace("10.88.1.2", address))
+        assert (tally.entries, tally.unread) == ((3, 0) if good else (1, 2))
+        assert all(len(one) in (4, 16) for one in tally.sources)
+
+
+def test_an_address_of_sixteen_letters_is_told_as_it_is(tmp_path: Path) -> None:
+    told = list(of(tmp_path, "tcp 6 9 ESTABLISHED src=fd88:1:2:3::4:56 dst=fd88::1 sport=1\n").told("x"))
+    assert [line["address"] for line in told if "address" in line] == ["fd88:1:2:3::4:56", "fd88::1"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"tcp " + b"9" * 5_000 + b" 29 src=1.2.3.4 dst=1.2.3.5\n",
+        b"9" * 5_000 + b" 6 29 src=1.2.3.4 dst=1.2.3.5\n",
+        b"-A -u SEEN_REPLY -s 1.1.1.1 -d 2.2.2.2 -r 2.2.2.2 -q 1.1.1.1 -p \xff\xfe --sport 1\n",
+        b"\xff\xfe 6 29 src=1.2.3.4 dst=1.2.3.5\n",
+        b"x" * (3 << 20) + b" tcp 6 29 src=1.2.3.4 dst=1.2.3.5\n",
+    ],
+)
+def test_a_line_of_nonsense_is_unread_and_the_rest_is_counted(line: bytes, tmp_path: Path) -> None:
+    tally = of(tmp_path, line + LIST.encode())
+    assert (tally.entries, tally.unread) == (3, 1)
+
+
+def test_invented_states_fill_no_memory(tmp_path: Path) -> None:
+    lines = "".join(f"tcp{number} 6 9 S{number} src=1.2.3.4 dst=1.2.3.5\n" for number in range(3 * MOST_STATES))
+    tally = of(tmp_path, lines)
+    assert len(tally.states) == MOST_STATES + 1
+    assert (tally.entries, tally.states.total()) == (3 * MOST_STATES, 3 * MOST_STATES)
+
+
+@pytest.mark.parametrize("damage", ["cut", "bits"])
+def test_of_a_damaged_gzip_all_that_can_be_had_is_counted(damage: str, tmp_path: Path) -> None:
+    lines = "".join(
+        f"tcp 6 9 ESTABLISHED src=1.2.3.{n % 250} dst=1.2.3.5 id={os.urandom(20).hex()}\n" for n in range(20_000)
+    )
+    data = gzip.compress(lines.encode())
+    middle = len(data) // 2
+    data = data[:middle] if damage == "cut" else data[:middle] + bytes(300) + data[middle:]
+    (tmp_path / "table.gz").write_bytes(data)
+    done = subprocess.run([*PROBE, str(tmp_path / "table.gz")], capture_output=True, text=True)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, done.stderr) == (1, "")
+    assert told[0]["entries"] > 9_000
+    assert told[1]["kind"] == "broken"
+
+
+#: What whoever writes the file may repeat without end, after what begins like a line or a flow.
+PARTS = (
+    "a 1 ",
+    "-p",
+    "-p ",
+    "-p -p ",
+    "A ",
+    "1 ",
+    "1",
+    " ",
+    "tcp",
+    "[",
+    "]",
+    "src=",
+    "src=1.2.3.4 ",
+    "timeout=1, ",
+    "\t",
+    "\r",
+    "<",
+    ">",
+)
+OPENINGS = (
+    "", "tcp 6 1 ", "ipv4 2 ", "tcp 6 1 S src=1.2.3.4 dst=", "-A -u X -s 1.1.1.1 -d 2.2.2.2 ", "[NEW] ", "[1", HEAD,
+    HEAD + "<flow ", HEAD + '<flow><meta direction="original"><layer3',
+)  # fmt: skip
+FLOWS = (
+    "<flow>",
+    '<flow type="new"',
+    '<meta direction="original"><layer3><src>1</src><dst>1</dst></layer3>',
+    "</flo",
+    "<state>",
+)
+
+
+@pytest.mark.parametrize("opening", OPENINGS)
+def test_no_line_takes_longer_than_its_length_says(opening: str, tmp_path: Path) -> None:
+    for part in (*PARTS, *FLOWS):
+        text = opening + part * (200_000 // len(part))
+        before = time.process_time()
+        of(tmp_path, text + "\n" + text + "!\n</flow>\n")
+        assert time.process_time() - before < 1, (opening, part)
 
 
 def test_a_flood_of_invented_sources_fills_no_memory_and_hides_nobody() -> None:

@@ -1,5 +1,4 @@
-"""Every dialect of HAProxy's log is counted, in one pass, whatever stands before a line; and nothing fills the "
-"memory."""
+"""Every dialect of HAProxy's log is counted, in one pass, whatever is in it; and nothing fills the memory or stalls."""
 
 from __future__ import annotations
 
@@ -11,12 +10,13 @@ import resource
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runbook.probes.haproxy_log import CHUNK_BYTES, MOST_GROUPS, Tally
+from runbook.probes.haproxy_log import CHUNK_BYTES, MOST_GROUPS, MOST_PATHS, Tally
 
 #: As HAProxy 2.6.12 writes them.
 HTTP = b'%s [23/Nov/2026:02:04:08.876] %s be/ws1 0/0/1/1/%s - - ---- 1/1/0/0/%s 0/0 %s"GET /c HTTP/1.1"%s'
@@ -95,14 +95,175 @@ def test_a_path_cannot_pretend_to_be_another_session() -> None:
     assert (told[0]["http"], told[0]["unread"]) == (1, 0)
 
 
-def test_a_log_of_nothing_but_differences_fills_no_memory() -> None:
+def session(
+    way: bytes = b"fe be/ws1", status: bytes = b"200", letters: bytes = b"----", rest: bytes = b'"GET /c HTTP/1.1"'
+) -> bytes:
+    line = b"x [23/Nov/2026:02:04:08.876] %s 0/0/1/1/8 %s 374 - - %s 1/1/0/0/0 0/0 %s"
+    return line % (way, status, letters, rest)
+
+
+def groups(told: list[dict[str, Any]]) -> Counter[tuple[str, ...]]:
+    found: Counter[tuple[str, ...]] = Counter()
+    for line in told:
+        if line["kind"] == "group":
+            found[tuple(line[key] for key in ("frontend", "server", "status", "letters"))] += line["count"]
+    return found
+
+
+def test_a_log_of_nothing_but_differences_fills_no_memory_and_leaves_nothing_out() -> None:
     found = Tally(slow_ms=1000)
     line = SESSIONS["httplog"].decode()
     for number in range(2 * MOST_GROUPS):
         text = line.replace(" fe ", f" fe{number} ").replace("/c", f"/c{number}").replace("8110", str(number * 100))
         found.take(text.encode() + b"\n")
     assert len(found.groups) == MOST_GROUPS
-    assert found.left_out == MOST_GROUPS
+    told = list(found.told("a log"))
+    assert told[0]["left_out"] == 0
+    assert sum(groups(told).values()) == 2 * MOST_GROUPS
+    assert len(told) < 1_000
+
+
+def test_many_good_ways_do_not_hide_a_bad_one() -> None:
+    good = [session(b"fe be%d/ws1" % number) for number in range(MOST_GROUPS + 100)]
+    bad = [session(b"fe down%d/<NOSRV>" % number, b"503", b"SC--") for number in range(MOST_GROUPS + 100)]
+    told = tally(*good, *good, *bad)
+    assert told[0]["left_out"] == 0
+    counts = groups(told)
+    assert next(iter(counts))[1:] == ("<NOSRV>", "503", "SC--")
+    assert sum(count for key, count in counts.items() if key[3] == "SC--") == MOST_GROUPS + 100
+    assert ("(others)", "<NOSRV>", "503", "SC--") in counts
+
+
+def test_what_is_left_out_is_counted() -> None:
+    lines = []
+    for number in range(MOST_GROUPS + 900):
+        letters = bytes([65 + number % 26, 65 + number // 26 % 26, 65 + number // 676 % 26]) + b"-"
+        lines.append(session(b"fe be/s", b"503", letters))
+    told = tally(*lines)
+    assert told[0]["left_out"] == MOST_GROUPS + 900 - sum(groups(told).values()) > 0
+
+
+@pytest.mark.parametrize("opened", [60, MOST_PATHS + 60])
+@pytest.mark.parametrize("before", [False, True])
+def test_a_refusal_on_one_of_many_paths_is_told(opened: int, before: bool) -> None:
+    paths = [session(status=b"101", rest=b'"GET /w%d HTTP/1.1"' % number) for number in range(opened)]
+    # Pages that are not there must not take up the room either.
+    missing = [session(status=b"404", rest=b'"GET /none%d HTTP/1.1"' % number) for number in range(MOST_PATHS + 60)]
+    last = [session(status=b"101", rest=b'"GET /last HTTP/1.1"')]
+    refused = [session(status=b"403", rest=b'"GET /last HTTP/1.1"')] * 20
+    told = tally(*missing, *refused, *paths, *last) if before else tally(*paths, *last, *missing, *refused)
+    answers = [answer for line in told if line["kind"] == "path" for answer in line["answers"]]
+    assert sum(answer[3] for answer in answers if answer[0][0] == "4") == 20
+    assert told[1]["refusals_left_out"] == 0
+
+
+def test_refusals_beyond_all_room_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runbook.probes.haproxy_log.MOST_PATHS", 1)
+    monkeypatch.setattr("runbook.probes.haproxy_log.MOST_HASHES", 1)
+    told = tally(*(session(status=b"403", rest=b'"GET /%d HTTP/1.1"' % number) for number in range(5)))
+    assert told[1]["refusals_left_out"] == 3
+    opened = [session(status=b"101", rest=b'"GET /w%d HTTP/1.1"' % number) for number in range(5)]
+    told = tally(*opened, session(status=b"403", rest=b'"GET /w4 HTTP/1.1"'))
+    assert told[1]["refusals_left_out"] == 1
+
+
+def test_a_marked_refusal_is_told_once() -> None:
+    one, two = b'"GET /chat HTTP/1.1"', b'{websocket} "GET /chat HTTP/1.1"'
+    told = tally(session(status=b"101", rest=one), session(status=b"403", rest=two))
+    (path,) = (line for line in told if line["kind"] == "path")
+    assert path["answers"] == [["101", "ws1", "----", 1]]
+
+
+def test_lives_are_bounded_and_a_series_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runbook.probes.haproxy_log.MOST_LIVES", 50)
+    lines = []
+    for number in range(400):
+        lines.append(HTTP % (b"a", b"fe", b"%d 101 3" % (number * 100), b"0", b"", b""))
+        lines.append(HTTP % (b"a", b"fe", b"60000 101 3", b"0", b"", b""))
+    told = tally(*lines)
+    (life,) = (line for line in told if line["kind"] == "lifetime")
+    assert life["ms"] == 60_000
+    assert life["count"] > 380
+
+
+def test_names_of_a_megabyte_are_cut_with_a_mark() -> None:
+    found = Tally(slow_ms=1000)
+    for number in range(50):
+        name, path = b"%d" % number + b"s" * 1_000_000, b'"GET /%d%s HTTP/1.1"' % (number, b"p" * 1_000_000)
+        found.take(session(b"fe be/" + name, b"101", rest=path) + b"\n")
+    assert max(len(part) for way in found.groups for part in way) < 250
+    assert max(map(len, found.paths)) < 250
+    assert "s\u2026" in {line["server"][-2:] for line in found.told("x") if line["kind"] == "group"}
+
+
+def test_a_negative_life_is_none() -> None:
+    told = tally(HTTP % (b"a", b"fe", b"-999999999999 101 3", b"0", b"", b""), SESSIONS["httplog"])
+    assert (told[1]["opened"], told[1]["early"], told[1]["longest_ms"]) == (2, 1, 8110)
+    assert all(line["ms"] >= 0 for line in told if line["kind"] == "lifetime")
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b'{x [27/Nov/2026:21:06:16] y} "GET /c HTTP/1.1"',
+        b'{x [27/Nov/2026:21:06:16.1] fe/1: SSL handshake failure} "GET /c HTTP/1.1"',
+        b"{x [27/Nov/2026:21:06:16.1] fe/1: SSL handshake failure",
+        b'{x [27/Nov/2026:21:06:16.1] fe b/s 0/0/0/0/1 503 1 - - SC-- 1/1/0/0/0 0/0} "GET / HTTP/1.1"',
+    ],
+)
+def test_a_client_cannot_write_what_counts_as_another_line(rest: bytes) -> None:
+    told = tally(session(rest=rest))
+    assert (told[0]["http"], told[0]["unread"]) == (1, 0)
+    assert groups(told) == {("fe", "ws1", "200", "----"): 1}
+
+
+def test_a_line_counts_once_as_unread() -> None:
+    told = tally(session(), b"x [27/Nov/2026:21:06:16] y [27/Nov/2026:21:06:16] z", session())
+    assert (told[0]["unread"], told[0]["first_unread"]["line"]) == (1, 2)
+
+
+def test_the_dates_are_the_first_and_the_last_not_those_of_the_first_and_last_line() -> None:
+    dates = (b"25/Nov/2026", b"31/Dec/2025", b"27/Nov/2026", b"01/Jan/2026")
+    told = tally(*(session().replace(b"23/Nov/2026", date) for date in dates))
+    assert (told[0]["first"][:11], told[0]["last"][:11]) == ("31/Dec/2025", "27/Nov/2026")
+
+
+def test_lines_that_end_as_windows_ends_them() -> None:
+    told = tally(b"127.0.0.1:41308 [27/Nov/2026:21:06:16.782] raw t/s 1/0/0 815 cD 1/1/0/0/0 0/0\r", session() + b"\r")
+    assert (told[0]["tcp"], told[0]["http"], told[0]["unread"]) == (1, 1, 0)
+
+
+#: What a client, or whoever writes the log, may repeat without end.
+PARTS = (
+    b"?",
+    b"/",
+    b"[",
+    b" ",
+    b"1",
+    b'"',
+    b"a",
+    b":",
+    b"+",
+    b"-",
+    b'"A ',
+    b'"A x?',
+    b" [",
+    b"/ ",
+    b": ",
+    b"A/",
+    b"1 ",
+)
+DATES = (b" [23/Nov/2026:02:04:08.876] ", b" [23/Nov/2026:02:04:08")
+OPENINGS = (b"", b'fe be/s 0/0/1/1/8 101 3 - - ---- 1/1/0/0/0 0/0 "GET /', b"fe be/s ", b"fe ", b"fe be/s 0/0/1/1/8 ")
+
+
+@pytest.mark.parametrize("opening", OPENINGS)
+def test_no_line_takes_longer_than_its_length_says(opening: bytes) -> None:
+    for part in (*PARTS, *DATES):
+        line = DATES[0] + opening + part * (200_000 // len(part))
+        before = time.process_time()
+        tally(line, line + b"!", line + b' HTTP/1.1"')
+        assert time.process_time() - before < 1, (opening, part)
 
 
 def run(path: Path) -> tuple[int, list[dict[str, Any]], str]:
@@ -130,17 +291,45 @@ def test_a_log_that_cannot_be_read_is_told_in_words(tmp_path: Path) -> None:
     missing = {"kind": "error", "log": str(tmp_path / "none"), "detail": "No such file or directory"}
     assert run(tmp_path / "none")[:2] == (1, [missing])
     assert run(tmp_path)[0] == 1
-    (tmp_path / "cut.gz").write_bytes(gzip.compress(os.urandom(100_000))[:5_000])
-    code, told, _ = run(tmp_path / "cut.gz")
-    assert code == 1
-    assert told[0].get("broken") or told[0]["kind"] == "error"
+    os.mkfifo(tmp_path / "pipe")
+    assert run(tmp_path / "pipe")[1][0]["detail"] == "Is not a regular file"
+
+
+@pytest.mark.parametrize("damage", ["cut", "bits", "tail"])
+def test_of_a_damaged_gzip_all_that_can_be_had_is_counted(tmp_path: Path, damage: str) -> None:
+    lines = b"\n".join(session(b"fe be/s%d" % number, rest=os.urandom(40).hex().encode()) for number in range(20_000))
+    data = gzip.compress(lines)
+    if damage == "cut":
+        data = data[: len(data) // 2]
+    elif damage == "bits":
+        # A stored block with a wrong length cannot be taken for anything else.
+        data = data[: len(data) // 2] + b"\0\0\0\0\0\0" * 50 + data[len(data) // 2 :]
+    else:
+        data += b"no gzip"
+    (tmp_path / "log.gz").write_bytes(data)
+    code, told, complaint = run(tmp_path / "log.gz")
+    assert (code, complaint) == (1, "")
+    assert "gzip" in told[0]["broken"]
+    assert told[0]["http"] > 9_000
+
+
+def test_a_gzip_of_several_and_zeros_between(tmp_path: Path) -> None:
+    one = gzip.compress(session() + b"\n")
+    (tmp_path / "log.gz").write_bytes(one + bytes(100_000) + one + one + bytes(70_000))
+    code, told, _ = run(tmp_path / "log.gz")
+    assert (code, told[0]["http"], told[0]["broken"]) == (0, 3, "")
 
 
 def test_a_line_longer_than_any_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x" * (3 * CHUNK_BYTES) + b"\n" + SESSIONS["httplog"] + b"\n")
     _, told, _ = run(tmp_path / "a")
-    assert told[0]["http"] == 1
-    assert told[0]["overlong"] >= 1
+    assert (told[0]["http"], told[0]["overlong"]) == (1, 1)
+
+
+def test_zeros_before_a_line_are_no_line(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(2 * CHUNK_BYTES) + SESSIONS["httplog"] + b"\n")
+    _, told, _ = run(tmp_path / "a")
+    assert (told[0]["http"], told[0]["overlong"]) == (1, 0)
 
 
 def test_a_large_log_is_read_in_bounded_memory_and_says_how_far_it_is(tmp_path: Path) -> None:

@@ -184,7 +184,31 @@ def test_only_so_many_are_looked_into_and_that_is_told() -> None:
     status, lines = told("--all", "--most=2", before="for number in 1 2 3; do ip netns add n$number; done")
     assert status == 1
     assert len({line["inode"] for line in lines if "inode" in line}) == 2
-    assert lines[-1] == {"ask": "rest", "error": "only 2 of 4 were looked into"}
+    assert lines[-1]["ask"] == "rest"
+    assert lines[-1]["error"] == "only 2 of 4 were looked into: more are not looked into in one go (--most=2)"
+
+
+def test_when_the_time_is_over_what_was_told_until_then_is_kept() -> None:
+    status, lines = told("--all", "--seconds=0", before="for number in 1 2 3; do ip netns add n$number; done")
+    assert status == 1
+    assert [line["ask"] for line in lines] == ["list", *ASKS, "rest"]
+    assert lines[-1]["error"] == "only 1 of 4 were looked into: 0 seconds were over (--seconds)"
+
+
+def test_more_namespaces_than_a_process_may_have_files_open_are_all_looked_into() -> None:
+    before = "for number in $(seq 40); do ip netns add n$number; done; ulimit -Sn 24"
+    status, lines = told("--all", before=before)
+    assert status == 0
+    assert len({line["inode"] for line in lines if "inode" in line}) == 41
+
+
+def test_a_namespace_is_asked_only_about_those_that_its_links_lead_to() -> None:
+    before = "for number in 1 2 3; do ip netns add n$number; done\nip -n n2 link add v type veth peer name v netns n3"
+    _, lines = told("--all", before=before)
+    inodes = {one["names"][0]: str(one["inode"]) for one in lines[0]["found"] if one["names"]}
+    ids = answers(lines, "ids")
+    assert ids["n1"]["ids"] == ids[""]["ids"] == {}
+    assert inodes["n3"] in ids["n2"]["ids"]
 
 
 def test_a_namespace_of_another_kind_is_told_and_spoils_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from functools import cache
@@ -19,6 +20,8 @@ ROUNDS = rounds(1_000, 10_000)
 NETLINK = "cpu=0   \tfound=1 invalid=0 insert=0 insert_failed=3 drop=40 early_drop=0 error=0 chaintoolong=0 \n"
 #: What an ordinary user is given: conntrack(8) reads the file instead.
 FALLBACK = "cpu=0   \tentries=18 clashres=0 found=0 new=0 invalid=0 insert=0 insert_failed=1 drop=2 \n"
+#: Saved, and not of the table that all formats were made of.
+OTHER = {"saved-nat", "saved-events"}
 HEADING = "entries  clashres found new invalid insert insert_failed drop early_drop icmp_error"
 
 
@@ -120,7 +123,7 @@ def test_the_log_of_another_namespace_is_not_ours(line: str, told: bool) -> None
 
 
 def test_every_format_of_a_saved_table_gives_the_same() -> None:
-    found = {name: judged(name) for name in samples() if name.startswith("saved-") and name != "saved-nat"}
+    found = {name: judged(name) for name in samples() if name.startswith("saved-") and name not in OTHER}
     assert len(found) == 5
     assert {finding.summary for run in found.values() for finding in run.findings} == {
         "18 entries, 3 of them without an answer"
@@ -136,3 +139,74 @@ def test_a_scan_is_told_with_who_and_where() -> None:
 def test_idle_is_not_called_healthy() -> None:
     assert codes(judged("idle")) == {"inactive": Verdict.OK}
     assert codes(judged("not-loaded")) == {"inactive": Verdict.OK}
+
+
+def saved(**changes: object) -> Run:
+    """A saved table of 200 entries, with this in the line of the table, or more lines."""
+    lines = [
+        {
+            "kind": "table",
+            "from": "/tmp/table",
+            "entries": 200,
+            "unreplied": 0,
+            "assured": 0,
+            "unread": 0,
+            "thinned": 0,
+        },
+        {"kind": "state", "protocol": "tcp", "state": "ESTABLISHED", "count": 200},
+        {"kind": "source", "address": "10.0.0.1", "count": 1},
+        {"kind": "target", "address": "10.0.0.2", "count": 200},
+    ]
+    more = changes.pop("more", None)
+    lines[0] |= changes
+    if more:
+        lines.insert(1, more)  # type: ignore[arg-type]
+    return judged("saved-list", saved="".join(json.dumps(line) + "\n" for line in lines).encode())
+
+
+def test_a_whole_saved_table_is_healthy() -> None:
+    assert codes(saved()) == {"healthy": Verdict.OK}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"unread": 1}, "1 line could not be read"),
+        ({"more": {"kind": "events", "count": 900}}, "900 are events, and no entries"),
+        ({"more": {"kind": "broken", "detail": "it was cut short"}}, "to its end: it was cut short"),
+    ],
+)
+def test_a_saved_table_of_which_something_was_not_read_is_not_ok(changes: dict[str, object], says: str) -> None:
+    run = saved(**changes)
+    assert codes(run) == {"unread": Verdict.UNKNOWN}
+    assert says in run.findings[0].summary
+
+
+def test_a_saved_table_without_an_entry_is_not_ok() -> None:
+    line = {"kind": "table", "from": "/t", "entries": 0, "unreplied": 0, "assured": 0, "unread": 0, "thinned": 0}
+    assert codes(judged("saved-list", saved=json.dumps(line).encode() + b"\n")) == {"unread": Verdict.UNKNOWN}
+
+
+@pytest.mark.parametrize("detail", ["No such file or directory", "Permission denied", "Is a directory"])
+def test_a_table_that_cannot_be_opened_is_told_with_its_cure(detail: str) -> None:
+    told = json.dumps({"kind": "error", "detail": detail, "file": "/tmp/a b;c"}).encode() + b"\n"
+    (finding,) = judged("saved-list", saved=told).findings
+    assert (finding.code, finding.verdict) == ("not-read", Verdict.UNKNOWN)
+    assert finding.summary == f"/tmp/a b;c could not be read: {detail}"
+    assert "'/tmp/a b;c'" in finding.advice or "ls -l /tmp" in finding.advice
+
+
+def test_what_goes_into_a_command_is_an_address() -> None:
+    bad = judged("syn-scan", saved=samples()["syn-scan"][0].captures[0].stdout.replace(b"10.88.1.2", b"$(id)"))
+    assert {finding.code for finding in bad.findings} == {"unreadable"}
+    assert all("$(id)" not in finding.advice for finding in bad.findings)
+
+
+def test_a_critical_limit_below_the_warning_holds() -> None:
+    recorded, _ = samples()["table-of-64"]
+    captures = tuple(
+        replace(capture, stdout=b"32\n") if capture.step == "count" else capture for capture in recorded.captures
+    )
+    parameters = {**recorded.parameters, "warning": 75.0, "critical": 40.0}
+    run = replay(the_runbook(), captures, parameters, recorded.host, Source("sample", "x"))
+    assert codes(run)["table-usage"] is Verdict.CRITICAL

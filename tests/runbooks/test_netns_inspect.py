@@ -141,12 +141,29 @@ def _sockets(lines: list[Line]) -> list[Line]:
     return [socket for line in lines if line["ask"] == "sockets" for socket in line["sockets"]]
 
 
-def test_a_pair_of_which_both_ends_are_down_is_no_fault() -> None:
+def test_a_pair_of_which_both_ends_are_down_is_no_fault_and_is_not_said_to_be_up() -> None:
     def lower(lines: list[Line]) -> None:
         for link in _links(lines):
             link["up"] = link["up"] and link["carrier"]
 
-    assert "peer-down" not in codes(changed("peer-down", lower))
+    found = codes(changed("peer-down", lower))
+    assert "peer-down" not in found
+    assert found["pair-down"] is Verdict.OK
+    run = judged(samples()["pair-down"][0].captures, "pair-down")
+    words = {finding.code: f"{finding.summary} {finding.explanation}" for finding in run.findings}
+    assert "r1: a1 and r2: a2" in words["pair-down"]
+    assert "both ends up" not in words["healthy"]
+    assert "! down" not in run.drawing
+
+
+def test_a_link_that_is_down_and_whose_other_end_was_not_seen_is_told_so() -> None:
+    def forget(lines: list[Line]) -> None:
+        for line in lines:
+            if line["ask"] == "ids":
+                line["ids"] = {}
+
+    (finding,) = [one for one in changed("pair-down", forget).findings if one.code == "pair-down"]
+    assert "r1: a1 (its other end was not seen)" in finding.summary
 
 
 def test_a_pair_whose_other_end_is_gone_is_told() -> None:
@@ -185,13 +202,124 @@ def test_a_named_peer_without_a_session_is_critical_only_where_all_was_seen() ->
     assert codes(judged(captures, "not-root", **{"bgp-peers": "10.9.9.9"}))["bgp-down"] is Verdict.UNKNOWN
 
 
+@pytest.mark.parametrize("word", ["FD00:5:0::2", "fd00:0005::0.0.0.2", "fd00:5::2"])
+def test_a_peer_is_found_however_its_address_is_written(word: str) -> None:
+    def six(lines: list[Line]) -> None:
+        for socket in _sockets(lines):
+            socket["peer"] = socket["peer"].replace("10.0.12.2", "fd00:5::2")
+
+    assert "bgp-down" not in codes(changed("two-vrfs", six, **{"bgp-peers": word}))
+
+
+def test_a_peer_of_ipv4_may_be_written_as_one_of_ipv6() -> None:
+    captures = samples()["two-vrfs"][0].captures
+    assert "bgp-down" not in codes(judged(captures, "two-vrfs", **{"bgp-peers": "::ffff:10.0.12.2"}))
+    assert codes(judged(captures, "two-vrfs", **{"bgp-peers": "::ffff:10.0.12.9"}))["bgp-down"] is Verdict.CRITICAL
+
+
+@pytest.mark.parametrize("word", ["010.0.12.2", "10.0.12", "abba", "10.0.12.2:179"])
+def test_a_peer_that_is_no_address_is_refused_in_words(word: str) -> None:
+    run = judged(samples()["two-vrfs"][0].captures, "two-vrfs", **{"bgp-peers": f"10.0.12.2, {word}"})
+    (finding,) = [one for one in run.findings if one.code == "bgp-down"]
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.summary.startswith(f"`{word}` is no IP address")
+    assert "healthy" not in codes(run)
+
+
 def test_processes_that_hide_where_they_are_make_it_unknown() -> None:
     def hide(lines: list[Line]) -> None:
         lines[0]["hidden"] = 1
 
-    found = codes(changed("two-vrfs", hide))
-    assert "healthy" not in found
-    assert found["not-permitted"] is Verdict.UNKNOWN
+    run = changed("two-vrfs", hide)
+    assert "healthy" not in codes(run)
+    (finding,) = [one for one in run.findings if one.code == "not-permitted"]
+    assert finding.verdict is Verdict.UNKNOWN
+    # It had root's rights, so it must not send anybody to get them.
+    assert finding.summary == (
+        "Refused although this ran with root's rights; processes that do not show in which they are: 1"
+    )
+    assert "sudo runbook" not in finding.advice
+
+
+def test_one_cause_that_many_have_is_told_once() -> None:
+    def refuse(lines: list[Line]) -> None:
+        inodes = [one["inode"] for one in lines[0]["found"] if one["names"]]
+        if any(line.get("inode") in inodes for line in lines):
+            lines[:] = [line for line in lines if line.get("inode") not in inodes]
+            lines += [{"inode": inode, "ask": "enter", "error": "Operation not permitted"} for inode in inodes]
+
+    run = changed("odd-names", refuse)
+    (finding,) = [one for one in run.findings if one.code == "unreadable"]
+    assert "and 2 more, enter: Operation not permitted" in finding.summary
+    assert codes(run)["not-permitted"] is Verdict.UNKNOWN
+
+
+def test_what_is_a_namespace_of_another_kind_is_no_lack_of_rights() -> None:
+    recorded = samples()["one-refused"][0].captures
+    captures = tuple(
+        replace(one, stdout=one.stdout.replace(b"Operation not permitted", b"Invalid argument")) for one in recorded
+    )
+    run = judged(captures, "one-refused")
+    assert codes(run)["unreadable"] is Verdict.UNKNOWN
+    assert "not-permitted" not in codes(run)
+    assert "healthy" not in codes(run)
+
+
+def test_a_limit_of_the_probe_is_no_lack_of_rights() -> None:
+    why = "only 1 of 7 were looked into: 90 seconds were over (--seconds)"
+
+    def stop(lines: list[Line]) -> None:
+        own = lines[0]["own"]
+        if any(line.get("inode", own) != own for line in lines):
+            lines[:] = [line for line in lines if line.get("inode", own) == own]
+            lines.append({"ask": "rest", "error": why})
+
+    run = changed("odd-names", stop)
+    assert set(codes(run)) == {"unreadable"}
+    one, two = (finding for finding in run.findings if finding.code == "unreadable")
+    assert why in one.summary
+    assert two.summary.startswith("1 of 7 network namespaces were looked into; too many, or not in time:")
+    assert "--set namespace=NAME" in two.advice
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31mred", "x\ny", "back\\slash", "bad\udcff", "tab\t"])
+def test_a_name_that_cannot_be_typed_is_not_typed(name: str) -> None:
+    def rename(lines: list[Line]) -> None:
+        for one in lines[0]["found"]:
+            one["names"] = [name if known == "ns-app" else known for known in one["names"]]
+
+    run = changed("peer-down", rename)
+    (finding,) = [one for one in run.findings if one.code == "loopback-down"]
+    (inode,) = [one["inode"] for one in json.loads(_told("peer-down"))["found"] if one["names"] == ["ns-app"]]
+    line = finding.advice.splitlines()[-1]
+    assert f'"$(stat -Lc %i "$f")" = {inode} ] && nsenter --net="$f" ip link set lo up' in line
+    # And whoever hears of the session's way is told the same for tcpdump.
+    (session,) = [one for one in run.findings if one.code == "bgp-down"]
+    assert 'nsenter --net="$f" tcpdump -ni any tcp port 179; done' in session.advice
+
+
+def _told(name: str) -> str:
+    """The list of the step `all`."""
+    (capture,) = [capture for capture in samples()[name][0].captures if capture.step == "all"]
+    return capture.stdout.decode().splitlines()[0]
+
+
+def test_a_name_with_blanks_or_quotes_can_be_typed_in_quotes() -> None:
+    def rename(lines: list[Line]) -> None:
+        for one in lines[0]["found"]:
+            one["names"] = ["it's (id: 7)" if known == "ns-app" else known for known in one["names"]]
+
+    (finding,) = [one for one in changed("peer-down", rename).findings if one.code == "loopback-down"]
+    assert """ip -n 'it'"'"'s (id: 7)' link set lo up""" in finding.advice
+
+
+def test_a_link_whose_name_cannot_be_typed_is_named_by_its_number() -> None:
+    def rename(lines: list[Line]) -> None:
+        for link in _links(lines):
+            link["name"] = link["name"].replace("down0", "e\x1b[2Jx")
+
+    (finding,) = [one for one in changed("peer-down", rename).findings if one.code == "peer-down"]
+    assert "ip -n ns-router link set if2 up" in finding.advice
 
 
 def test_a_file_that_is_no_namespace_is_told() -> None:

@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Generator
 from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runbook.catalog import find
 from runbook.cli.options import ask, current_folder, given_values, keyboard, wants_colour
@@ -17,21 +18,32 @@ from runbook.cli.signals import Interrupts, Terminated, interrupts
 from runbook.cli.trust import demand
 from runbook.errors import ExecutionError
 from runbook.escaping import safe
+from runbook.executors.here import lab_around
 from runbook.executors.launch import Launcher
 from runbook.executors.process import ProcessExecutor
-from runbook.model import Command, Ending, Plan, Run, Runbook, Source, Verdict
+from runbook.model import Command, Effect, Ending, Plan, Run, Runbook, Source, Verdict
 from runbook.pipeline import Event, Started, chosen_lab, perform, perform_in_lab, prepare, prepare_for_lab, replay
 from runbook.renderers.renderer import WIDTH, renderer
+
+if TYPE_CHECKING:
+    from runbook.journal import Record
+
+Result = TypeVar("Result")
 
 
 def run_all(arguments: argparse.Namespace, launcher: Launcher) -> int:
     """Do what the arguments of `runbook run` say; gives the exit status."""
     runbooks = [find(name, current_folder()).load() for name in dict.fromkeys(arguments.names)]
     given = given_values(arguments.given)
+    if arguments.resume or arguments.undo:
+        from runbook.cli import changing
+
+        (runbook,) = demand(changing.only_one(runbooks))
+        return (changing.resume if arguments.resume else changing.undo)(arguments, runbook, given, launcher)
     if not arguments.plan:
         runbooks = demand(runbooks)
     if arguments.replay:
-        return _finish(arguments, [_replayed(arguments, runbook, given) for runbook in runbooks])
+        return finish(arguments, [_replayed(arguments, runbook, given) for runbook in runbooks])
     if arguments.plan:
         from runbook import preview
 
@@ -67,47 +79,69 @@ def _perform(arguments: argparse.Namespace, plans: list[Plan], launcher: Launche
                 if pressed.brake.stopped:
                     break
             finishing = True
-            return _finish(arguments, runs)
+            return finish(arguments, runs)
     except (ExecutionError, KeyboardInterrupt, Terminated) as stop:
         if runs and not finishing:
-            _finish(arguments, runs)
+            finish(arguments, runs)
         if isinstance(stop, Terminated):
             return stop.exit_code
         raise
 
 
-def drive(arguments: argparse.Namespace, plan: Plan, pressed: Interrupts, launcher: Launcher | None = None) -> Run:
-    """Run one plan on this host, or in the lab that was asked for, and show what happens."""
+def drive(
+    arguments: argparse.Namespace,
+    plan: Plan,
+    pressed: Interrupts,
+    launcher: Launcher | None = None,
+    record: Record | None = None,
+) -> Run:
+    """Run one plan on this host, or in the lab that was asked for, and show what happens; `record` is gone on with."""
     progress = Progress(plan.commands, arguments.quiet)
     typed = keyboard()
 
     def approve(command: Command) -> bool:
-        return arguments.yes or _asked(plan, command, progress, pressed)
+        if record is not None and command.step in record.done:
+            return True
+        again = record is not None and command.step in record.begun
+        return arguments.yes or asked(command, progress, pressed, again)
 
     if arguments.lab:
         scenario = chosen_lab(plan.runbook, arguments.lab)
         steps = perform_in_lab(
             plan, scenario, keyboard=typed, brake=pressed.brake, timeout=arguments.timeout, note=progress.note
         )
-        return _follow(steps, progress, pressed)
-    with ProcessExecutor(typed, launcher=launcher) as executor:
-        source = Source("live")
-        return _follow(
-            perform(plan, executor, source, approve=approve, brake=pressed.brake, timeout=arguments.timeout),
-            progress,
-            pressed,
-        )
+        return follow(steps, progress, pressed)
+    # In the shell of a lab in namespaces it is as if the runbook had been run with --lab: see labs/namespace.py.
+    around = lab_around()
+    with ProcessExecutor(typed, launcher=launcher, confined=not around) as executor:
+        source = Source("lab", around) if around else Source("live")
+        limits: dict[str, Any] = {"approve": approve, "brake": pressed.brake, "timeout": arguments.timeout}
+        if not any(command.effect is Effect.CHANGE for command in plan.commands):
+            # Who only looks does not wait for the import of what follows.
+            return follow(perform(plan, executor, source, **limits), progress, pressed)
+        from runbook.cli import changing
+        from runbook.journal import Resumed, kept, settle
+
+        with changing.written_down(plan, record) as journal:
+            done = record.done if record is not None else {}
+            run = follow(
+                kept(perform(plan, Resumed(executor, done), source, **limits), journal, done), progress, pressed
+            )
+            if (rest := settle(plan, journal)) is not None:
+                changing.tell_rest(plan, rest)
+        return run
 
 
-def _follow(steps: Generator[Event, None, Run], progress: Progress, pressed: Interrupts) -> Run:
+def follow(steps: Generator[Event, None, Result], progress: Progress, pressed: Interrupts) -> Result:
+    """Show what happens until it has ended, and give what comes of it."""
     try:
         while True:
             event = next(steps)
             pressed.stepping = pressed.stepping or isinstance(event, Started)
             progress.event(event)
     except StopIteration as end:
-        run: Run = end.value
-        return run
+        result: Result = end.value
+        return result
     finally:
         pressed.stepping = False
         try:
@@ -116,13 +150,18 @@ def _follow(steps: Generator[Event, None, Run], progress: Progress, pressed: Int
             progress.close()
 
 
-def _asked(plan: Plan, command: Command, progress: Progress, pressed: Interrupts) -> bool:
-    """Ask the person about one change, showing exactly what it is; Ctrl-C is a no, and ends the run."""
+def asked(command: Command, progress: Progress, pressed: Interrupts, again: bool = False) -> bool:
+    """Ask the person about one change, showing exactly what it is; Ctrl-C is a no, and ends the run.
+
+    `again`: it was begun before, and nobody knows whether it ended.
+    """
     undo = f"\n  it can be undone by: {shlex.join(command.undo)}" if command.undo else ""
     progress.release()
     pressed.stepping = False
     try:
-        return ask(safe(f"{command.title} CHANGES THIS HOST:\n  {shlex.join(command.argv)}{undo}\nRun it?"))
+        known = "\n  it was begun before, and it is not known whether it ended" if again else ""
+        question = f"{command.title} CHANGES THIS HOST:\n  {shlex.join(command.argv)}{undo}{known}\nRun it?"
+        return ask(safe(question))
     except KeyboardInterrupt:
         print(file=sys.stderr)
         pressed.brake.stop()
@@ -131,7 +170,7 @@ def _asked(plan: Plan, command: Command, progress: Progress, pressed: Interrupts
         pressed.stepping = True
 
 
-def _finish(arguments: argparse.Namespace, runs: list[Run]) -> int:
+def finish(arguments: argparse.Namespace, runs: list[Run]) -> int:
     """Show the results, or save them; gives the exit status."""
     if arguments.output:
         from runbook.archive import save

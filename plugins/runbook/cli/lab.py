@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Generator
 
-from runbook.catalog import find
+from runbook.catalog import BUNDLED, find
 from runbook.cli.options import current_folder, keyboard, name_argument, scenario_completer
 from runbook.cli.signals import Terminated, interrupts
 from runbook.cli.trust import demand
 from runbook.errors import UsageError
+from runbook.escaping import safe
 from runbook.labs.lab import open_lab
-from runbook.model import Capture, Command, Output, Runbook, Scenario
+from runbook.model import Capture, Command, Effect, Output, Runbook, Scenario
 from runbook.pipeline import LAB_USER, chosen_lab
 from runbook.planner import environment
 from runbook.sanitiser import SCREEN, Drawn
@@ -34,7 +36,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    runbook = find(arguments.name, current_folder()).load()
+    entry = find(arguments.name, current_folder())
+    runbook = entry.load()
     if arguments.list:
         return _list(runbook)
     scenario = _chosen(runbook, arguments.scenario)
@@ -48,6 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with interrupts(), open_lab(runbook, scenario, keyboard=typed, note=_note) as executor:
             _note(f"{scenario.title}\nyou are root in lab {scenario.id}; `exit` throws it away")
+            # One of a knowledge base is not found from in there, and in there nobody has trusted it.
+            if entry.origin == BUNDLED:
+                _note(f"look at it from in here: {_again(runbook, scenario)}")
             return _shell(executor.execute(_command(scenario)))
     except Terminated as stop:
         return stop.exit_code
@@ -72,6 +78,12 @@ def _chosen(runbook: Runbook, name: str | None) -> Scenario:
     return chosen_lab(runbook, name or "")
 
 
+def _again(runbook: Runbook, scenario: Scenario) -> str:
+    """What to type in the shell for the same that `--lab` gives; what a lab's files are called nobody can guess."""
+    words = [f"--set {shlex.quote(f'{name}={value}')}" for name, value in scenario.parameters]
+    return safe(" ".join(["runbook run", runbook.name, *words]))
+
+
 def _command(scenario: Scenario) -> Command:
     shell = ("/bin/bash", "--norc", "--noprofile", "-i") if os.path.exists("/bin/bash") else ("/bin/sh", "-i")
     wanted = {
@@ -81,7 +93,9 @@ def _command(scenario: Scenario) -> Command:
         "PAGER": "more",
     }
     del wanted["EDITOR"], wanted["VISUAL"]
-    return Command("shell", "shell", shell, tuple(wanted.items()), timeout=WEEK_SECONDS, terminal=True)
+    # It may change the lab: that is what a lab is for. As a step that reads, in a kernel lab it would not even be root.
+    settings = tuple(wanted.items())
+    return Command("shell", "shell", shell, settings, Effect.CHANGE, timeout=WEEK_SECONDS, terminal=True)
 
 
 def _shell(steps: Generator[Output, None, Capture]) -> int:

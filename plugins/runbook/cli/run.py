@@ -15,6 +15,7 @@ EXAMPLES = """examples:
   runbook run lvm-inspect --plan
   runbook run lvm-inspect --lab thin-pool-full
   runbook run lvm-inspect --replay colleague.yaml
+  runbook run ssh-key-create --set host=web1 --resume
   sudo runbook run lvm-inspect --quiet --output lvm.md --format markdown
 
 exit status: 0 ok, 1 warning, 2 critical, 3 unknown or could not run, 64 wrong usage or a broken definition,
@@ -30,6 +31,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--plan", action="store_true", help="print the exact commands, run nothing")
     lab_argument(where)
     where.add_argument("--replay", metavar="PATH", help="judge a sample (.yaml) or a saved run (.json) instead")
+    where.add_argument(
+        "--resume", action="store_true", help="go on with the last run that changed something and stopped"
+    )
+    where.add_argument("--undo", action="store_true", help="take back what the last run has changed, step by step")
     parser.add_argument("--yes", action="store_true", help="approve the steps that change the host")
     parser.add_argument("--timeout", metavar="SECONDS", type=_seconds, help="for each whole run, such as 90 or 2m")
     parser.add_argument("--strict", action="store_true", help="exit with 2 where the verdict is unknown")

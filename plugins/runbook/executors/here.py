@@ -8,6 +8,9 @@ import shlex
 from runbook.model import Capture, Command, Ending, Host, Needs
 from runbook.values import CAPABILITIES
 
+#: What the first process of a lab in namespaces leaves there (labs/namespace.sh): the lab's name.
+LAB_MARK = "/run/runbook-lab"
+
 
 def find(program: str, path: str) -> str | None:
     """The file that `program` names on this search path (or is, when it has a slash), executable or not; else None.
@@ -50,6 +53,22 @@ def refuse(command: Command) -> Capture | None:
         detail = f"needs {lacking}; this one command: sudo {shlex.join(command.argv)}"
         return Capture(command.step, command.argv, Ending.NOT_PERMITTED, detail=detail)
     return None
+
+
+def lab_around() -> str:
+    """The lab in namespaces whose shell this process was started from; empty where there is none around it.
+
+    A file alone could be left anywhere, and say of a real host that it is thrown away. In such a lab there is exactly
+    one user as well: no host has that, and no container that is meant to stay.
+    """
+    try:
+        with open("/proc/self/uid_map") as file:
+            inside, _, count = file.read().split()
+        with open(LAB_MARK, encoding="utf-8") as file:
+            name = file.read().strip()
+    except (OSError, ValueError):
+        return ""
+    return name if (inside, count) == ("0", "1") else ""
 
 
 def this_host() -> Host:

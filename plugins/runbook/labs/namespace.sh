@@ -3,6 +3,8 @@ set -e
 # Named network namespaces, sockets and pid files of this lab are its own.
 mount -t tmpfs run /run
 mkdir -p /run/netns /run/lock
+# By this the `runbook` that somebody types in the lab's shell knows where it is (executors/here.py).
+echo "$1" >/run/runbook-lab
 mount -t sysfs sys /sys
 hostname "$1"
 ip link set lo up

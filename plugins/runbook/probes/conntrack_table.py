@@ -8,21 +8,19 @@ not by conntrack(8): that loads modules where there are none, and an inspection 
 from __future__ import annotations
 
 import argparse
-import gzip
 import ipaddress
 import json
 import os
 import re
 import socket
-import stat
 import struct
-import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from queue import Queue
 from threading import Thread
-from typing import IO, Any
+from typing import Any
+
+from .files import Pieces, opened
 
 COUNT = "/proc/sys/net/netfilter/nf_conntrack_count"
 MODULE = "/sys/module/nf_conntrack_netlink"
@@ -38,22 +36,36 @@ _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 33: "dccp", 47: "gre", 58: "icmpv6
 #: Addresses kept at once. With more than so many the small ones are thinned out; one that has a millionth more than a
 #: quarter of all entries is never lost so (Misra and Gries, 1982).
 MOST_ADDRESSES, TOLD = 100_000, 5
+#: Protocols and states told apart; there are far fewer, but whoever wrote a file may have invented some.
+MOST_STATES, OTHERS = 1_000, ("(others)", "")
+#: How much is read at once, in bytes; a longer line or flow is none.
 CHUNK_BYTES = 1 << 20
 
-#: One line of `conntrack -L`, with whatever options, of /proc/net/nf_conntrack, and of events.
+#: One line of `conntrack -L`, with whatever options, and of /proc/net/nf_conntrack. Here and below each part ends at a
+#: character that it cannot contain, or has a greatest length, so that the time is linear.
 _LINE = re.compile(
-    rb"^(?:.*?\s)?(?:ipv[46] +\d+ )?(\w+) +(\d+) (?:\d+ )?"
-    rb"(?:timeout=\d+, stream_timeout=\d+ )?(?:([A-Z_0-9]+) )?src=(\S+) dst=(\S+)([^\n]*)$",
+    rb"^[ \t]*(?:ipv[46] +\d{1,3} )?(\w{1,20}) +(\d{1,3}) (?:\d{1,10} )?"
+    rb"(?:timeout=\d{1,10}, stream_timeout=\d{1,10} )?(?:([A-Z_0-9]{1,20}) )?"
+    rb"src=([0-9a-fA-F:.]{2,45}) dst=([0-9a-fA-F:.]{2,45})((?:[ \r][^\n]*)?)$",
     re.MULTILINE,
 )
 #: `conntrack -L -o save`.
-_SAVED = re.compile(rb"^-A (?:-t \d+ )?-u (\S+) -s (\S+) -d (\S+) .*?-p (\S+)([^\n]*)$", re.MULTILINE)
-#: `conntrack -L -o xml`.
-_FLOW = re.compile(
-    rb"<flow[^>]*><meta direction=\"original\"><layer3[^>]*><src>([^<]+)</src><dst>([^<]+)</dst></layer3>"
-    rb"<layer4 protonum=\"(\d+)\" protoname=\"([^\"]+)\"(.*?)</flow>",
-    re.DOTALL,
+_SAVED = re.compile(
+    rb"^-A (?:-t \d{1,10} )?-u ([A-Z_,]{1,200}) -s ([0-9a-fA-F:.]{2,45}) -d ([0-9a-fA-F:.]{2,45}) "
+    rb"(?:-[a-z] \S{1,60} ){0,8}-p (\w{1,20})((?:[ \r][^\n]*)?)$",
+    re.MULTILINE,
 )
+#: One line of `conntrack -E`, with or without its time: no entry of a table.
+_EVENT = re.compile(rb"^[ \t]*(?:\[[\d. \t]{1,30}\][ \t]*)?\[(?:NEW|UPDATE|DESTROY)\] [^\n]*$", re.MULTILINE)
+#: `conntrack -L -o xml`: a flow's beginning, which says when it is an event, and its first direction.
+_FLOW = re.compile(rb"<flow(?: type=\"(new|update|destroy)\")?[^<>]{0,200}>")
+_ORIGINAL = re.compile(
+    rb"<meta direction=\"original\"><layer3[^<>]{0,100}><src>([0-9a-fA-F:.]{2,45})</src>"
+    rb"<dst>([0-9a-fA-F:.]{2,45})</dst></layer3><layer4 protonum=\"(\d{1,3})\" protoname=\"(\w{1,20})\""
+)
+_STATE, _SAVED_STATE = re.compile(rb"<state>([A-Z_0-9]{1,20})</state>"), re.compile(rb"--state ([A-Z_0-9]{1,20})(?!\S)")
+#: What stands around the flows.
+_AROUND = re.compile(rb"(?:\s|<\?xml[^<>]{0,200}\?>|<conntrack>)*")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,25 +77,27 @@ def run(arguments: argparse.Namespace) -> int:
     tally = Tally()
     try:
         source = _from_file(tally, arguments.file) if arguments.file else _from_kernel(tally)
-    except (OSError, EOFError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        print(json.dumps({"kind": "error", "detail": reason}))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        print(json.dumps({"kind": "error", "detail": reason} | ({"file": arguments.file} if arguments.file else {})))
         return 1
     except KeyboardInterrupt:
         return 130
     for line in tally.told(source):
         print(json.dumps(line))
-    return 0
+    return 1 if tally.broken else 0
 
 
 class Tally:
-    """What is counted; addresses are bytes, of 4 or 16, or as text in a file."""
+    """What is counted; addresses are bytes, of 4 or 16."""
 
     def __init__(self) -> None:
         self.entries = 0
         self.unreplied = 0
         self.assured = 0
         self.unread = 0
+        self.events = 0
+        self.broken = ""
         self.states: Counter[tuple[str, str]] = Counter()
         self.sources: Counter[bytes] = Counter()
         self.targets: Counter[bytes] = Counter()
@@ -93,9 +107,13 @@ class Tally:
         self.entries += 1
         self.unreplied += not replied
         self.assured += assured
-        self.states[protocol, state] += 1
+        self.count(protocol, state, 1)
         self.sources[source] += 1
         self.targets[target] += 1
+
+    def count(self, protocol: str, state: str, count: int) -> None:
+        key = protocol, state
+        self.states[key if key in self.states or len(self.states) < MOST_STATES else OTHERS] += count
 
     def thin(self) -> None:
         """Keep the memory bounded; called now and then."""
@@ -112,6 +130,11 @@ class Tally:
             "kind": "table", "from": source, "entries": self.entries, "unreplied": self.unreplied,
             "assured": self.assured, "unread": self.unread, "thinned": self.thinned,
         }  # fmt: skip
+        # Only where there is something to say: neither is what a table has.
+        if self.events:
+            yield {"kind": "events", "count": self.events}
+        if self.broken:
+            yield {"kind": "broken", "detail": self.broken}
         for (protocol, state), count in self.states.most_common(40):
             yield {"kind": "state", "protocol": protocol, "state": state, "count": count}
         for kind, counter in (("source", self.sources), ("target", self.targets)):
@@ -120,10 +143,7 @@ class Tally:
 
 
 def _address(address: bytes) -> str:
-    try:
-        return str(ipaddress.ip_address(address))
-    except ValueError:
-        return address.decode("utf-8", "replace")
+    return str(ipaddress.ip_address(address))
 
 
 def _from_kernel(tally: Tally) -> str:
@@ -230,7 +250,7 @@ class Entries:
         if status & _ASSURED:
             tally.assured += count
         name = "" if state < 0 else _TCP_STATES[state] if state < len(_TCP_STATES) else str(state)
-        tally.states[_PROTOCOLS.get(protocol) or str(protocol), name] += count
+        tally.count(_PROTOCOLS.get(protocol) or str(protocol), name, count)
 
 
 def _layout(data: bytes, at: int, length: int) -> Layout:
@@ -261,65 +281,115 @@ def _layout(data: bytes, at: int, length: int) -> Layout:
 
 
 def _from_file(tally: Tally, path: str) -> str:
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        status = os.fstat(file.fileno())
-        # A device or a pipe might never end.
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(22, "is not a file")
-        zipped = file.read(2) == b"\x1f\x8b"
-        file.seek(0)
-        if zipped:
-            with gzip.open(file) as inner:
-                _text(tally, inner, 0)
-        else:
-            _text(tally, file, status.st_size)
+    with opened(path) as file:
+        _text(tally, Pieces(file.source, CHUNK_BYTES, size=file.size))
+        tally.broken = file.broken
     return path
 
 
-def _text(tally: Tally, source: IO[bytes] | gzip.GzipFile, size: int) -> None:
-    rest, read, told, markup = b"", 0, time.monotonic(), None
-    while data := source.read(CHUNK_BYTES):
-        read += len(data)
-        data = rest + data
-        if markup is None:
-            markup = data.lstrip().startswith(b"<?xml")
-        cut = data.rfind(b"</flow>") + 7 if markup else data.rfind(b"\n") + 1
-        cut = max(0, cut) if cut != 6 else 0
-        _lines(tally, data[:cut], markup)
-        rest = data[cut:]
-        if len(rest) > CHUNK_BYTES:
-            tally.unread, rest = tally.unread + 1, b""
+def _text(tally: Tally, pieces: Pieces) -> None:
+    markup = Markup(tally) if pieces.begins_with(b"<?xml", b"<conntrack", b"<flow") else None
+    if markup is not None:
+        pieces.end_with(b"</flow>")
+    for data in pieces:
+        if markup is not None:
+            markup.take(data)
+        else:
+            _lines(tally, data)
         tally.thin()
-        if size and time.monotonic() - told > 0.5:
-            told = time.monotonic()
-            print(f"\r{100 * read // size} %", end="", file=sys.stderr, flush=True)
-    if rest.strip() and not markup:
-        _lines(tally, rest, False)
+    tally.unread += pieces.overlong
+    if markup is not None:
+        markup.end()
 
 
-def _lines(tally: Tally, data: bytes, markup: bool) -> None:
-    if markup:
-        for match in _FLOW.finditer(data):
-            stated = re.search(rb"<state>([A-Z_0-9]+)</state>", match[5])
-            name = stated[1].decode() if stated else ""
-            unreplied, assured = b"<unreplied/>" in match[5], b"<assured/>" in match[5]
-            tally.add(_name(match[4], match[3]), name, match[1], match[2], not unreplied, assured)
-        return
-    found = 0
+class Markup:
+    """Takes flows out of XML, in which lines mean nothing. All that is no flow, and is not around them, is unread."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._rest = b""
+
+    def take(self, data: bytes) -> None:
+        """All of this ends with a flow, but for what is behind the last one."""
+        *flows, self._rest = data.split(b"</flow>")
+        for flow in flows:
+            self._flow(flow)
+
+    def _flow(self, text: bytes) -> None:
+        at = text.rfind(b"<flow")
+        around = _AROUND.match(text, 0, max(at, 0))
+        if at < 0 or around is None or around.end() != at:
+            self._tally.unread += 1
+        if at < 0:
+            return
+        head = _FLOW.match(text, at)
+        if head is None:
+            self._tally.unread += 1
+            return
+        if head[1] is not None:
+            self._tally.events += 1
+            return
+        found = _ORIGINAL.search(text, head.end())
+        addresses = _packed(found[1], found[2]) if found is not None else None
+        if found is None or addresses is None:
+            self._tally.unread += 1
+            return
+        stated = _STATE.search(text, found.end())
+        name = stated[1].decode() if stated else ""
+        replied, assured = text.find(b"<unreplied/>", at) < 0, text.find(b"<assured/>", at) >= 0
+        self._tally.add(_name(found[4], found[3]), name, *addresses, replied, assured)
+
+    def end(self) -> None:
+        """What comes after the last flow; without the end of it all, it was cut off there."""
+        around = _AROUND.match(self._rest)
+        if self._rest[around.end() if around else 0 :].strip() != b"</conntrack>":
+            self._tally.unread += 1
+
+
+def _lines(tally: Tally, data: bytes) -> None:
+    # Counted afterwards, in one go each: that is done in C.
+    kinds: list[tuple[bytes, bytes, bytes | None, bool, bool]] = []
+    sources: list[bytes] = []
+    targets: list[bytes] = []
     for match in _LINE.finditer(data):
-        found += 1
-        rest, state = match[6], (match[3] or b"").decode()
-        name = _name(match[1], match[2])
-        tally.add(name, state, match[4], match[5], b"[UNREPLIED]" not in rest, b"[ASSURED]" in rest)
-    if not found or b"\n-A " in b"\n" + data:
+        name, number, state, source, target, rest = match.groups()
+        addresses = _packed(source, target)
+        if addresses is not None:
+            kinds.append((name, number, state, b"[UNREPLIED]" not in rest, b"[ASSURED]" in rest))
+            sources.append(addresses[0])
+            targets.append(addresses[1])
+    tally.sources.update(sources)
+    tally.targets.update(targets)
+    for (name, number, state, replied, assured), count in Counter(kinds).items():
+        tally.entries += count
+        tally.unreplied += 0 if replied else count
+        tally.assured += count if assured else 0
+        tally.count(_name(name, number), (state or b"").decode(), count)
+    found = len(kinds)
+    if data.startswith(b"-A ") or b"\n-A " in data:
         for match in _SAVED.finditer(data):
+            addresses = _packed(match[2], match[3])
+            if addresses is None:
+                continue
             found += 1
-            stated = re.search(rb"--state ([A-Z_0-9]+)", match[5])
-            flags, name = match[1], _name(match[4], match[4])
-            text = stated[1].decode() if stated else ""
-            tally.add(name, text, match[2], match[3], b"SEEN_REPLY" in flags, b"ASSURED" in flags)
+            stated = _SAVED_STATE.search(match[5])
+            flags, text = match[1].split(b","), stated[1].decode() if stated else ""
+            tally.add(_name(match[4], match[4]), text, *addresses, b"SEEN_REPLY" in flags, b"ASSURED" in flags)
+    events = 0
+    if b"[NEW] " in data or b"[UPDATE] " in data or b"[DESTROY] " in data:
+        events = sum(1 for _ in _EVENT.finditer(data))
+    tally.events += events
     lines = sum(1 for line in data.split(b"\n") if line.strip() and not line.startswith((b"conntrack v", b"#")))
-    tally.unread += lines - found
+    tally.unread += lines - found - events
+
+
+def _packed(source: bytes, target: bytes) -> tuple[bytes, bytes] | None:
+    """Both as the kernel has them; None where one is no address, and so the whole no entry."""
+    family = socket.AF_INET6 if b":" in source else socket.AF_INET
+    try:
+        return socket.inet_pton(family, source.decode()), socket.inet_pton(family, target.decode())
+    except OSError:
+        return None
 
 
 def _name(name: bytes, number: bytes) -> str:

@@ -13,6 +13,8 @@ import argparse
 import ctypes
 import json
 import os
+import resource
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -41,7 +43,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--all", action="store_true", help="enter every namespace that is found, which takes root")
     which.add_argument("--name", default="", help="enter this one only, by the name that /run/netns has for it")
-    parser.add_argument("--most", type=int, default=128, help="how many are looked into at most")
+    parser.add_argument("--most", type=int, default=2000, help="how many are looked into at most")
+    parser.add_argument("--seconds", type=float, default=90, help="after how long no other is begun with")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -74,8 +77,17 @@ def _lines(wanted: argparse.Namespace) -> Iterator[Line]:
     elif wanted.all:
         chosen += [inode for inode in found if inode != own]
     files, refusals = _opened(found)
+    begun, why = time.monotonic(), ""
     try:
-        for inode in chosen[: wanted.most]:
+        for number, inode in enumerate(chosen):
+            # A host can have thousands, and whoever waits for this has a time-out: what was told until then is kept.
+            if number >= wanted.most:
+                why = f"more are not looked into in one go (--most={wanted.most})"
+            elif number and time.monotonic() - begun > wanted.seconds:
+                why = f"{wanted.seconds:g} seconds were over (--seconds)"
+            if why:
+                yield {"ask": "rest", "error": f"only {number} of {len(chosen)} were looked into: {why}"}
+                break
             try:
                 if inode in refusals:
                     raise refusals[inode]
@@ -85,8 +97,6 @@ def _lines(wanted: argparse.Namespace) -> Iterator[Line]:
             except OSError as error:
                 lines = [{"inode": inode, "ask": "enter", "error": _words(error)}]
             yield from lines
-        if len(chosen) > wanted.most:
-            yield {"ask": "rest", "error": f"only {wanted.most} of {len(chosen)} were looked into"}
     finally:
         for descriptor in files.values():
             os.close(descriptor)
@@ -136,6 +146,10 @@ def _names(folder: str) -> list[str]:
 def _opened(found: dict[int, Namespace]) -> tuple[dict[int, int], dict[int, OSError]]:
     """A descriptor for each that can be opened, before any is entered, so that the way back is there; and why not."""
     files, refusals = {}, {}
+    # As many as this process may ever have: a shell's 1024 are for programs that use select(2).
+    with suppress(OSError, ValueError):
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # The way back first: there may be more than a process may open.
     for inode, one in sorted(found.items(), key=lambda item: item[1].path != OWN):
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from ipaddress import IPv6Address
 from socket import AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, inet_ntop
 from typing import Any
@@ -60,10 +60,12 @@ class Changed(OSError):
 def questions(files: Mapping[int, int]) -> Iterator[tuple[str, Callable[[], Fields]]]:
     """Every question about the namespace that we are in now; `files` has a descriptor for each other, by inode."""
     names: dict[int, str] = {}
+    others: set[int] = set()
 
     def links() -> Fields:
         found = _of_routing(_links)
         names.update((link["index"], link["name"]) for link in found["links"])
+        others.update(link["other_id"] for link in found["links"] if link.get("other_id", -1) >= 0)
         return found
 
     yield "links", links
@@ -72,7 +74,7 @@ def questions(files: Mapping[int, int]) -> Iterator[tuple[str, Callable[[], Fiel
     yield "sockets", lambda: _again(lambda: _sockets(names))
     yield "forwarding", forwarding
     # Last: the kernel gives a namespace its number when a link is first listed whose other end is in there.
-    yield "ids", lambda: _of_routing(lambda asked: _ids(asked, files))
+    yield "ids", lambda: _of_routing(lambda asked: _ids(asked, files, others))
 
 
 def _of_routing(ask: Callable[[IPRoute], Fields]) -> Fields:
@@ -287,10 +289,16 @@ def forwarding() -> Fields:
     return found
 
 
-def _ids(asked: IPRoute, files: Mapping[int, int]) -> Fields:
-    """{"ids": {"4026532389": 0}}: the numbers by which links here name the namespace where their other end is."""
-    ids = {}
+def _ids(asked: IPRoute, files: Mapping[int, int], others: Set[int]) -> Fields:
+    """{"ids": {"4026532389": 0}}: the numbers by which links here name the namespace where their other end is.
+
+    Only until all of `others`, the numbers that links here use, are known: of a thousand namespaces most have one
+    neighbour, and to ask each about each would be a million questions.
+    """
+    ids: dict[str, int] = {}
     for inode, descriptor in files.items():
+        if others <= set(ids.values()):
+            break
         try:
             told = asked.get_netnsid(fd=descriptor)
         except OSError as error:

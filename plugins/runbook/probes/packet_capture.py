@@ -1,17 +1,15 @@
 """A capture file of any size in one pass: every websocket handshake and its answer, retransmissions, resets.
 
 JSON objects, one a line, each with `kind`: one `capture` (what was read), one `transport` (segments, and which were
-sent again), a `handshake` for each GET that asked for a websocket, a `reset` for each of the first resets, and a `flow`
-for each of those that lost most. Frames are numbered from 1, as Wireshark does.
+sent again), `answers` for each way in which a GET for a websocket was answered (all are counted), a `handshake` for
+each of the first GETs of each of them, a `reset` for some of the resets, those first that do not fit their flow, and a
+`flow` for each of those that lost most. Frames are numbered from 1, as Wireshark does.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
-import hashlib
 import heapq
-import ipaddress
 import json
 import sys
 import time
@@ -20,8 +18,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
+from runbook.probes.handshakes import Http, Tally
 from runbook.probes.pcap import Broken, CaptureFile
-from runbook.probes.segments import LINKS, Segment, segment
+from runbook.probes.segments import LINKS, Segment, place, reversed_key, segment
 from runbook.probes.streams import (
     ACK,
     FIN,
@@ -29,26 +28,29 @@ from runbook.probes.streams import (
     RST,
     SYN,
     TWICE,
+    Budget,
     Direction,
     Flow,
     after,
     classify,
     deliver,
+    flush,
 )  # fmt: skip
 
-#: RFC 6455, section 1.3.
-MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 #: Flows kept at once; the one that was begun first is given up for another.
 MOST_FLOWS = 200_000
-#: How large the head of a request or an answer may be, in bytes.
-MOST_HEAD = 64 * 1024
-#: How many of each are kept and told.
-MOST_HANDSHAKES, MOST_RESETS, TOLD_FLOWS = 2_000, 50, 10
+#: How many of these in turn may stay because a handshake waits in them.
+MOST_SPARED = 8
+#: What all flows together may keep of heads and of what came out of order, in bytes.
+MOST_KEPT = 64 << 20
+#: How many of each are told.
+MOST_RESETS, TOLD_FLOWS = 50, 10
 #: How far a reset may be behind what its sender has sent: the largest window that there is, in bytes (RFC 7323, 2.2).
 MOST_BACK = 1 << 30
 #: Packets between two looks at the clock, and seconds between two words of progress.
 PACKETS, PROGRESS_SECONDS = 50_000, 0.5
-_METHODS = (b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS ", b"DELETE ", b"PATCH ", b"CONNECT ")
+#: The first byte of each kind of record of TLS.
+_TLS = (b"\x14", b"\x15", b"\x16", b"\x17")
 _HTTP2 = b"PRI * HTTP/2.0\r\n"
 
 
@@ -74,87 +76,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if reader.broken else 0
 
 
-class Handshake:
-    """One GET with an Upgrade, and what came back."""
-
-    __slots__ = (
-        "answer", "answer_frame", "answer_ns", "client", "end", "flow", "frame", "headers", "ns", "reason",
-        "sent_again", "server", "status", "target",
-    )  # fmt: skip
-
-    def __init__(self, flow: Flow, target: str, headers: dict[str, str], frame: int, ns: int) -> None:
-        self.flow: Flow | None = flow
-        self.client, self.server = flow.key, b""
-        self.target, self.headers, self.frame, self.ns = target, headers, frame, ns
-        self.status, self.reason, self.answer_frame, self.answer_ns = 0, "", 0, 0
-        self.answer: dict[str, str] = {}
-        self.end = ""
-        self.sent_again = 0
-
-
-class Http:
-    """Reads the heads of one flow's requests and answers, and finds the handshakes in them."""
-
-    __slots__ = ("buffers", "found", "frames", "open", "tunnel")
-
-    def __init__(self, found: list[Handshake]) -> None:
-        self.buffers = {True: b"", False: b""}
-        self.frames = {True: 0, False: 0}
-        self.found = found
-        self.open: Handshake | None = None
-        self.tunnel = False
-
-    def take(self, direction: Direction, data: bytes, frame: int, now: int) -> None:
-        flow = direction.flow
-        asks = direction is flow.client
-        buffer = self.buffers[asks]
-        if not buffer:
-            begins = _METHODS if asks else (b"HTTP/1.",)
-            if not any(data.startswith(word) or word.startswith(data) for word in begins):
-                # In the middle of a body, or no HTTP at all: then there is nothing to wait for in this piece.
-                return
-            self.frames[asks] = frame
-        buffer += data
-        end = buffer.find(b"\r\n\r\n")
-        if end < 0:
-            self.buffers[asks] = buffer if len(buffer) <= MOST_HEAD else b""
-            return
-        self.buffers[asks] = b""
-        lines = buffer[:end].decode("latin-1").split("\r\n")
-        headers = {}
-        for line in lines[1:]:
-            name, _, value = line.partition(":")
-            headers[name.strip().lower()] = value.strip()
-        if asks:
-            self._asked(flow, lines[0], headers, self.frames[asks], now)
-        else:
-            self._answered(flow, lines[0], headers, self.frames[asks], now)
-
-    def _asked(self, flow: Flow, line: str, headers: dict[str, str], frame: int, now: int) -> None:
-        method, _, rest = line.partition(" ")
-        target = rest.rpartition(" ")[0] or rest
-        asks = headers.get("upgrade", "").lower() == "websocket"
-        lost = any(name.startswith("sec-websocket-") for name in headers)
-        self.open = None
-        if method != "GET" or not (asks or lost) or len(self.found) >= MOST_HANDSHAKES:
-            return
-        self.open = Handshake(flow, target[:500], headers, frame, now)
-        self.found.append(self.open)
-
-    def _answered(self, flow: Flow, line: str, headers: dict[str, str], frame: int, now: int) -> None:
-        shake = self.open
-        words = line.split(" ", 2)
-        if shake is None or shake.status or len(words) < 2 or not words[1].isdigit():
-            return
-        if words[1].startswith("1") and words[1] != "101":
-            return
-        shake.status, shake.reason = int(words[1][:3]), words[2][:80] if len(words) > 2 else ""
-        shake.answer, shake.answer_frame, shake.answer_ns = headers, frame, now
-        if shake.status == 101:
-            # From here on there are frames, and no HTTP.
-            flow.client.reader = flow.server.reader = None
-
-
 class Reader:
     """All that is counted while the file is read."""
 
@@ -173,12 +94,13 @@ class Reader:
         self.given_up = 0
         self.tls = 0
         self.http2 = 0
-        self.http = 0
         self.broken = ""
         self.first_ns = self.last_ns = 0
-        self.found: list[Handshake] = []
-        self.resets = 0
-        self.told_resets: list[dict[str, Any]] = []
+        self.tally = Tally()
+        self.budget = Budget(MOST_KEPT)
+        self.resets = self.strange_resets = 0
+        self.strange: list[dict[str, Any]] = []
+        self.ordinary: list[dict[str, Any]] = []
         self.worst: list[tuple[int, int, dict[str, Any]]] = []
 
     def read(self, file: CaptureFile) -> None:
@@ -212,17 +134,16 @@ class Reader:
         flags = found.flags
         flow = direction.flow
         if flags & SYN:
-            if not flags & ACK and flow.closed and found.sequence != (direction.expected - 1) % (1 << 32):
+            if _another(direction, found):
                 # The same ports again: another connection.
-                self._end(flow)
+                self._end(flow, "" if flow.closed else "ports again")
                 direction = self._begin(found)
                 flow = direction.flow
-            if flags & ACK:
-                if flow.syn_ns >= 0 and flow.round_trip_ns < 0:
-                    flow.round_trip_ns = now - flow.syn_ns
-            else:
+            if not flags & ACK:
                 # The last one, when it was sent again: that is the one which was answered.
                 flow.syn_ns = now
+        elif flow.round_trip_ns < 0 <= flow.syn_ns and flags & ACK and direction is flow.client:
+            flow.round_trip_ns = now - flow.syn_ns
         before, expected = direction.other.last_ns, direction.expected
         kind = classify(direction, found, now)
         if kind:
@@ -235,17 +156,15 @@ class Reader:
             self._content(direction, found, data, expected, now)
         if flags & RST and kind != TWICE:
             self._reset(direction, found, now, before, expected)
-        if flags & FIN:
-            direction.finished = True
-            if not flow.closed:
-                flow.closed = "FIN of the client" if direction is flow.client else "FIN of the server"
+        if flags & FIN and not flow.closed:
+            flow.closed = "FIN of the client" if direction is flow.client else "FIN of the server"
 
     def _begin(self, found: Segment) -> Direction:
         if len(self.flows) >= 2 * MOST_FLOWS:
-            self.given_up += 1
-            self._end(next(iter(self.flows.values())).flow)
+            self._make_room()
         flow = Flow(found.key)
         self.flow_count += 1
+        flow.sure = bool(found.flags & SYN)
         answers = found.flags & SYN and found.flags & ACK
         if answers:
             flow.key = found.reverse
@@ -253,13 +172,27 @@ class Reader:
         self.flows[found.key], self.flows[found.reverse] = one, two
         return one
 
+    def _make_room(self) -> None:
+        """Give up the oldest flow, but spare those in which a handshake waits as long as there are others."""
+        for _ in range(MOST_SPARED):
+            flow = next(iter(self.flows.values())).flow
+            if flow.closed or flow.http is None or not flow.http.waits:
+                break
+            one, other = self.flows.pop(flow.key), self.flows.pop(reversed_key(flow.key))
+            self.flows[flow.key], self.flows[reversed_key(flow.key)] = one, other
+        flow = next(iter(self.flows.values())).flow
+        # Of a flow with no more than a SYN nothing is lost: who is the client shows again when somebody asks.
+        if not flow.closed and flow.http is not None:
+            self.given_up += 1
+        self._end(flow, "" if flow.closed else "given up")
+
     def _content(self, direction: Direction, found: Segment, data: bytes, expected: int, now: int) -> None:
         flow = direction.flow
         if direction.reader is None:
             if flow.client.reader is not None or flow.server.reader is not None:
                 return
             start = data[found.start : found.start + 16]
-            if start[:1] == b"\x16" and start[1:2] == b"\x03":
+            if start[:1] in _TLS and start[1:2] == b"\x03":
                 self.tls += 1
                 flow.wants = False
                 return
@@ -267,12 +200,13 @@ class Reader:
                 self.http2 += 1
                 flow.wants = False
                 return
-            http = Http(self.found)
-            flow.client.reader = flow.server.reader = http.take
-            # What was sent until now had no content: a SYN.
-            direction.other.started = direction.other.expected
-            direction.started = expected if expected >= 0 else found.sequence
-        deliver(direction, found, data, self.packets, now)
+            flow.http = Http(flow, self.tally, self.budget)
+            # What was sent until now had no content. Where the SYN was seen, it is known already.
+            if direction.started < 0:
+                direction.started = expected
+            if direction.other.started < 0:
+                direction.other.started = direction.other.expected
+        deliver(direction, found, data, self.packets, now, self.budget)
         if flow.client.reader is None and flow.server.reader is None:
             flow.wants = False
 
@@ -281,27 +215,28 @@ class Reader:
         flow, other = direction.flow, direction.other
         if not flow.closed:
             flow.closed = "RST of the client" if direction is flow.client else "RST of the server"
-        if len(self.told_resets) >= MOST_RESETS:
+        # It bears the number that the segment it answers has acknowledged, and that segment may be an old one.
+        fits = (
+            expected < 0 or -MOST_BACK <= after(found.sequence, expected) <= 0 or found.sequence == other.acknowledged
+        )
+        strange = not fits or found.ttl != direction.ttl
+        self.strange_resets += strange
+        told = self.strange if strange else self.ordinary
+        if len(told) >= MOST_RESETS:
             return
-        self.told_resets.append(
+        told.append(
             {
-                "kind": "reset", "frame": self.packets, "from": _place(found.key, True), "to": _place(found.key, False),
+                "kind": "reset", "frame": self.packets, "from": place(found.key, True), "to": place(found.key, False),
                 "by": "client" if direction is flow.client else "server", "ttl": found.ttl, "usual_ttl": direction.ttl,
                 "answer_ms": round((now - before) / 1e6, 3) if before else -1,
                 "last_new_ms": round((now - other.next_ns) / 1e6, 3) if other.expected >= 0 else -1,
-                "other_again": other.again, "round_trip_ms": round(flow.round_trip_ns / 1e6, 3),
-                "acknowledges": bool(found.flags & ACK),
-                # It bears the number that the segment it answers has acknowledged, and that segment may be an old one.
-                "fits": (
-                    expected < 0
-                    or -MOST_BACK <= after(found.sequence, expected) <= 0
-                    or found.sequence == other.acknowledged
-                ),
+                "other_again": other.again, "round_trip_ms": _ms(flow.round_trip_ns),
+                "acknowledges": bool(found.flags & ACK), "fits": fits,
             }
         )  # fmt: skip
 
-    def _end(self, flow: Flow) -> None:
-        """Forget it, but for what is told of it at the end."""
+    def _end(self, flow: Flow, why: str = "") -> None:
+        """Forget it, but for what is told of it at the end; `why`, where it has not ended."""
         again = flow.client.again + flow.server.again
         if again:
             self.ended += 1
@@ -310,26 +245,21 @@ class Reader:
                 heapq.heappush(self.worst, entry)
             else:
                 heapq.heappushpop(self.worst, entry)
-        for shake in [shake for shake in self.found[-50:] if shake.flow is flow]:
-            self._settle(shake)
+        if flow.http is not None:
+            flush(flow.client, self.budget)
+            flush(flow.server, self.budget)
+            flow.http.end(why)
+            flow.http = None
         self.flows.pop(flow.key, None)
-        self.flows.pop(_reversed(flow.key), None)
-
-    def _settle(self, shake: Handshake) -> None:
-        """What became of its flow."""
-        flow = shake.flow
-        if flow is not None:
-            shake.end = flow.closed
-            shake.sent_again = flow.client.again + flow.server.again
-            shake.flow = None
+        self.flows.pop(reversed_key(flow.key), None)
 
     def _flow(self, flow: Flow) -> dict[str, Any]:
         client, server = flow.client, flow.server
         return {
-            "kind": "flow", "client": _place(flow.key, True), "server": _place(flow.key, False),
+            "kind": "flow", "client": place(flow.key, True), "server": place(flow.key, False),
             "segments": client.segments + server.segments, "again": client.again + server.again,
             "client_again": client.again, "server_again": server.again,
-            "round_trip_ms": round(flow.round_trip_ns / 1e6, 3), "closed": flow.closed,
+            "round_trip_ms": _ms(flow.round_trip_ns), "closed": flow.closed,
         }  # fmt: skip
 
     def told(self, head: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -337,54 +267,35 @@ class Reader:
         for direction in list(self.flows.values()):
             if direction is direction.flow.client:
                 self._end(direction.flow)
-        for shake in self.found:
-            self._settle(shake)
+        tally = self.tally
         yield {
             **head, "packets": self.packets, "bytes": self.captured, "cut": self.cut, "broken": self.broken,
             "links": {LINKS.get(link, f"link type {link}"): count for link, count in self.links.items()},
             "seconds": round((self.last_ns - self.first_ns) / 1e9, 3), "tcp": self.tcp, "other": dict(self.other),
             "flows": self.flow_count, "tls": self.tls, "http2": self.http2, "given_up": self.given_up,
-            "handshakes": len(self.found),
+            "handshakes": tally.count, "left_out": tally.left_out, "holes": tally.holes, "cut_http": tally.cut,
+            "one_way": tally.one_way, "alone": tally.alone,
         }  # fmt: skip
         again = sum(self.kinds[kind] for kind in ("retransmission", "fast", "spurious"))
         yield {
             "kind": "transport", "segments": self.segments, "again": again, "fast": self.kinds["fast"],
             "spurious": self.kinds["spurious"], "out_of_order": self.kinds[OUT_OF_ORDER], "twice": self.kinds[TWICE],
-            "keep_alive": self.kinds["keep-alive"], "resets": self.resets,
+            "keep_alive": self.kinds["keep-alive"], "resets": self.resets, "strange_resets": self.strange_resets,
         }  # fmt: skip
-        for shake in self.found:
-            yield _told(shake)
-        yield from self.told_resets
+        yield from tally.told()
+        yield from [*self.strange, *self.ordinary][:MOST_RESETS]
         for _, _, flow in sorted(self.worst, reverse=True):
             yield flow
 
 
-def _told(shake: Handshake) -> dict[str, Any]:
-    key = shake.headers.get("sec-websocket-key", "")
-    # SHA-1 is the protocol's, and guards nothing here.
-    digest = hashlib.sha1(key.encode("latin-1") + MAGIC, usedforsecurity=False).digest()
-    accept = shake.answer.get("sec-websocket-accept", "")
-    names = ("host", "origin", "upgrade", "connection", "sec-websocket-version", "sec-websocket-protocol")
-    backs = ("upgrade", "connection", "server", "location", "sec-websocket-version", "www-authenticate")
-    return {
-        "kind": "handshake", "client": _place(shake.client, True), "server": _place(shake.client, False),
-        "frame": shake.frame, "target": shake.target,
-        "headers": {name: shake.headers[name][:200] for name in names if name in shake.headers},
-        "key": bool(key), "status": shake.status, "reason": shake.reason, "answer_frame": shake.answer_frame,
-        "seconds": round((shake.answer_ns - shake.ns) / 1e9, 6) if shake.status else -1,
-        "answer": {name: shake.answer[name][:200] for name in backs if name in shake.answer},
-        "accept": "" if not accept else "right" if accept == base64.b64encode(digest).decode() else "wrong",
-        "end": shake.end, "sent_again": shake.sent_again,
-    }  # fmt: skip
+def _another(direction: Direction, found: Segment) -> bool:
+    """Whether this SYN begins another connection: Wireshark's rule is that its number is another one."""
+    if direction.base >= 0:
+        return direction.base != found.sequence
+    # Nothing was seen of this side. The SYN's answer may have been captured before the SYN.
+    other = direction.other
+    return not found.flags & ACK and other.expected >= 0 and other.acknowledged != (found.sequence + 1) % (1 << 32)
 
 
-def _reversed(key: bytes) -> bytes:
-    size = (len(key) - 4) // 2
-    return key[size : 2 * size] + key[:size] + key[-2:] + key[-4:-2]
-
-
-def _place(key: bytes, source: bool) -> str:
-    size = (len(key) - 4) // 2
-    address = ipaddress.ip_address(key[:size] if source else key[size : 2 * size])
-    port = int.from_bytes(key[-4:-2] if source else key[-2:], "big")
-    return f"[{address}]:{port}" if size == 16 else f"{address}:{port}"
+def _ms(ns: int) -> float:
+    return round(ns / 1e6, 3) if ns >= 0 else -1

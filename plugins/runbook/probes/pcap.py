@@ -6,18 +6,20 @@ each of its own byte order, interfaces with their own unit of time). Only what a
 
 from __future__ import annotations
 
-import gzip
 import os
 import stat
 import struct
+import zlib
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Protocol
 
 #: (time in ns, link type, the packet as far as it was kept, its length on the wire)
 Packet = tuple[int, int, bytes, int]
 
 #: How much is read at once, in bytes; and the largest packet or block that is believed.
 CHUNK_BYTES, MOST_BYTES = 1 << 20, 1 << 26
+#: How much of a gzip file is read at once, in bytes.
+ZIPPED_BYTES = 1 << 16
 _MAGIC = {
     b"\xd4\xc3\xb2\xa1": ("<", 1000),
     b"\xa1\xb2\xc3\xd4": (">", 1000),
@@ -29,6 +31,62 @@ _SECTION = b"\x0a\x0d\x0d\x0a"
 
 class Broken(Exception):
     """The file ends, or goes on, in a way that its format does not know; says where and how."""
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class _Gzip:
+    """Reads a gzip file of any number of members. What stands before a cut or a damage is given first, and only then is
+    Broken raised; the gzip module throws away all of the piece in which that is."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+        self._inflate = zlib.decompressobj(wbits=31)
+        self._rest = b""
+        self._broken = ""
+
+    def read(self, size: int) -> bytes:
+        while not self._broken:
+            if self._inflate.eof and not self._next_member():
+                return b""
+            data = self._rest or self._raw.read(ZIPPED_BYTES)
+            before = self._inflate.copy()
+            try:
+                found = self._inflate.decompress(data, size)
+                self._rest = self._inflate.unconsumed_tail
+                if not data and not found and not self._inflate.eof:
+                    self._broken = "ends within its gzip"
+            except zlib.error as error:
+                found = _until_damage(before, data, size)
+                self._broken = f"is damaged as gzip, before byte {self._raw.tell()} of it ({error})"
+            if found:
+                return found
+        raise Broken(self._broken)
+
+    def _next_member(self) -> bool:
+        """Zeros may follow a member, which is how a tape fills its blocks, and another member."""
+        data = self._inflate.unused_data
+        while not (data := data.lstrip(b"\0")):
+            data = self._raw.read(ZIPPED_BYTES)
+            if not data:
+                return False
+        self._rest, self._inflate = data, zlib.decompressobj(wbits=31)
+        return True
+
+
+def _until_damage(inflate: zlib._Decompress, data: bytes, most: int) -> bytes:
+    """What zlib gave before it found the damage is lost with its error; byte by byte it can be had."""
+    found = bytearray()
+    try:
+        for place in range(len(data)):
+            found += inflate.decompress(data[place : place + 1], most)
+            if len(found) >= most:
+                break
+    except zlib.error:
+        pass
+    return bytes(found)
 
 
 class CaptureFile:
@@ -44,20 +102,27 @@ class CaptureFile:
         self._raw = file
         zipped = file.read(2) == b"\x1f\x8b"
         file.seek(0)
-        self._file: IO[bytes] | gzip.GzipFile = gzip.open(file) if zipped else file  # noqa: SIM115
+        self._file: _Readable = _Gzip(file) if zipped else file
         self._data, self._at = b"", 0
         self._taken = 0
-        magic = self._peek(4)
+        try:
+            magic = self._peek(4)
+        except Broken:
+            file.close()
+            raise
+        if not magic:
+            file.close()
+            raise Broken("is empty")
         if magic in _MAGIC:
             self.format = "pcap"
         elif magic == _SECTION:
             self.format = "pcapng"
         else:
+            file.close()
             raise Broken("begins like neither pcap nor pcapng")
         self.zipped = zipped
 
     def close(self) -> None:
-        self._file.close()
         self._raw.close()
 
     @property
@@ -90,8 +155,8 @@ class CaptureFile:
     def _pcap(self) -> Iterator[Packet]:
         head = self._take(24, "its header")
         order, unit = _MAGIC[head[:4]]
-        # The upper bits say whether a checksum follows each packet.
-        link = struct.unpack(order + "I", head[20:24])[0] & 0x0FFFFFFF
+        # The upper bits say whether a checksum follows each packet, and how long that is.
+        link = struct.unpack(order + "I", head[20:24])[0] & 0x03FFFFFF
         record = struct.Struct(order + "IIII")
         size, unpack = record.size, record.unpack_from
         while True:
@@ -156,7 +221,9 @@ def _interface(block: bytes, order: str) -> tuple[int, int, int, int]:
             base = 2 ** (value[0] & 0x7F) if value[0] & 0x80 else 10 ** value[0]
             up, down = 1_000_000_000, base
         elif code == 14 and length == 8:
-            offset = struct.unpack(order + "q", value)[0] * 1_000_000_000
+            seconds = struct.unpack(order + "q", value)[0]
+            # No clock is off by three thousand years; with that, no time could be told.
+            offset = seconds * 1_000_000_000 if abs(seconds) < 10**11 else 0
         elif code == 0:
             break
         at += 4 + (length + 3) // 4 * 4

@@ -5,6 +5,7 @@ A segment is a tuple and not an object, and this is one long function, because b
 
 from __future__ import annotations
 
+import ipaddress
 from struct import Struct
 from typing import NamedTuple
 
@@ -38,8 +39,25 @@ class Segment(NamedTuple):
     window: int
 
 
+def place(key: bytes, source: bool) -> str:
+    """Address and port of one end."""
+    size = (len(key) - 4) // 2
+    address = ipaddress.ip_address(key[:size] if source else key[size : 2 * size])
+    port = int.from_bytes(key[-4:-2] if source else key[-2:], "big")
+    return f"[{address}]:{port}" if size == 16 else f"{address}:{port}"
+
+
+def reversed_key(key: bytes) -> bytes:
+    size = (len(key) - 4) // 2
+    return key[size : 2 * size] + key[:size] + key[-2:] + key[-4:-2]
+
+
 #: What a packet is that is no segment.
-NO_TCP, FRAGMENT, UNKNOWN = "no TCP", "fragment", "unknown"
+NO_TCP, FRAGMENT, TUNNEL, UNKNOWN = "no TCP", "fragment", "tunnel", "unknown"
+#: Whole packets are within these: IP in IP, GRE, ESP, EtherIP and MPLS in IP; PPPoE and MPLS; VXLAN and GENEVE in UDP.
+_TUNNELS, _UDP = {4, 41, 47, 50, 97, 137}, 17
+_TUNNEL_TYPES = {b"\x88\x64", b"\x88\x47", b"\x88\x48"}
+_TUNNEL_PORTS = {4789, 8472, 6081}
 
 
 def segment(link: int, data: bytes) -> Segment | str:
@@ -72,7 +90,7 @@ def _segment(link: int, data: bytes) -> Segment | str:
         if first >> 4 != 4:
             return UNKNOWN
         if data[at + 9] != _TCP:
-            return NO_TCP
+            return _no_tcp(data, data[at + 9], at + ((first & 15) << 2))
         if (data[at + 6] & 0x3F) << 8 | data[at + 7]:
             return FRAGMENT
         total = data[at + 2] << 8 | data[at + 3]
@@ -95,18 +113,21 @@ def _segment(link: int, data: bytes) -> Segment | str:
             elif following == _AUTHENTICATION:
                 following, tcp = data[tcp], tcp + (data[tcp + 1] + 2) * 4
             elif following == _FRAGMENT:
-                return FRAGMENT
+                return FRAGMENT if data[tcp] == _TCP else NO_TCP
             else:
-                return NO_TCP
+                return _no_tcp(data, following, tcp)
+    elif len(kind) < 2:
+        # It was cut before one can tell.
+        return UNKNOWN
     else:
-        return NO_TCP
+        return TUNNEL if kind in _TUNNEL_TYPES else NO_TCP
     ports = data[tcp : tcp + 4]
     if len(data) < tcp + 16:
         return UNKNOWN
     sequence, acknowledged, offset, flags, window = _HEAD.unpack_from(data, tcp + 4)
     start = tcp + (offset >> 4 << 2)
     length = end - start
-    if length < 0:
+    if length < 0 or offset < 0x50:
         return UNKNOWN
     return Segment(
         source + target + ports,
@@ -120,3 +141,10 @@ def _segment(link: int, data: bytes) -> Segment | str:
         identification,
         window,
     )
+
+
+def _no_tcp(data: bytes, protocol: int, at: int) -> str:
+    if protocol in _TUNNELS:
+        return TUNNEL
+    to = int.from_bytes(data[at + 2 : at + 4], "big")
+    return TUNNEL if protocol == _UDP and to in _TUNNEL_PORTS else NO_TCP

@@ -1,14 +1,16 @@
 """TCP flows of a capture: which segments were sent again, and the bytes in order for whoever wants to read them.
 
+Whoever reads is also told what is missing between them.
+
 What is a retransmission, a fast or spurious one, or only out of order, is decided as Wireshark does it (its guide, 7.5
 TCP Analysis), so that both give the same counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any, Protocol
 
-from runbook.probes.segments import Segment
+from runbook.probes.segments import Segment, reversed_key
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 #: A segment that comes this late after the one that it should have preceded was lost; Wireshark's limit, in ns,
@@ -23,6 +25,8 @@ FAST_NS = 20_000_000
 TWICE_NS = 1_000_000
 #: How much of a direction is kept until what is missing comes, in bytes and segments.
 MOST_WAITING, MOST_WAITING_BYTES = 64, 128 * 1024
+#: What one kept segment costs besides its bytes.
+_EACH = 200
 _WRAP, _HALF = 1 << 32, 1 << 31
 
 RETRANSMISSION, FAST, SPURIOUS, OUT_OF_ORDER, TWICE, KEEP_ALIVE = (
@@ -35,16 +39,45 @@ def after(one: int, other: int) -> int:
     return (one - other + _HALF) % _WRAP - _HALF
 
 
+class Listener(Protocol):
+    """Given the bytes of a direction in order, and told how many between them are not in the capture."""
+
+    def take(self, data: bytes, frame: int, now: int) -> None: ...
+
+    def missed(self, count: int, cut: bool) -> None: ...
+
+
+class Budget:
+    """How much may be kept over all flows together, in bytes: one flow's limit times the number of flows is a lot."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def take(self, count: int) -> bool:
+        if count > self.left:
+            return False
+        self.left -= count
+        return True
+
+    def give(self, count: int) -> None:
+        self.left += count
+
+
 class Direction:
     """One of the two halves of a flow."""
 
     __slots__ = (
-        "acknowledged", "again", "duplicates", "expected", "finished", "flow", "identification", "last_ns", "next_ns",
-        "other", "reader", "segments", "started", "ttl", "waiting", "waiting_bytes", "window", "window_ack_ns",
+        "acknowledged", "again", "base", "duplicates", "expected", "finished", "flow", "identification", "last",
+        "last_ns", "next_ns", "other", "reader", "segments", "started", "ttl", "waiting", "waiting_bytes", "window",
+        "window_ack_ns",
     )  # fmt: skip
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
+        #: The number of its SYN, or the one before the first that was seen; -1 before anything was.
+        self.base = -1
         #: The sequence number after all that was sent, and -1 before anything was.
         self.started = -1
         self.expected = -1
@@ -56,31 +89,47 @@ class Direction:
         self.window_ack_ns = 0
         self.window = -1
         self.identification = -1
+        #: What the last segment had that had no identification.
+        self.last: tuple[int, ...] = ()
         self.segments = 0
         self.again = 0
         self.ttl = -1
         self.finished = False
         #: Given the bytes in order, as long as somebody wants them.
-        self.reader: Callable[[Direction, bytes, int, int], None] | None = None
-        self.waiting: dict[int, tuple[bytes, int, int]] | None = None
+        self.reader: Listener | None = None
+        #: By number: the bytes, how many were cut after them, frame and time.
+        self.waiting: dict[int, tuple[bytes, int, int, int]] | None = None
         self.waiting_bytes = 0
         self.other: Direction = self
 
 
 class Flow:
-    """Both directions; `client` is the one that sent the SYN, or was seen first."""
+    """Both directions; `client` is the one that sent the SYN, or asks, or was seen first."""
 
-    __slots__ = ("client", "closed", "key", "round_trip_ns", "server", "syn_ns", "wants")
+    __slots__ = ("client", "closed", "http", "key", "round_trip_ns", "server", "sure", "syn_ns", "wants")
 
     def __init__(self, key: bytes) -> None:
         self.key = key
         self.client, self.server = Direction(self), Direction(self)
         self.client.other, self.server.other = self.server, self.client
-        #: From the SYN to the SYN's answer, in ns; -1 where it was not seen.
+        #: From the SYN to the client's first ACK, in ns; -1 where it was not seen. Captured on the server, the SYN's
+        #: answer follows at once, and only the client's ACK has been all the way.
         self.round_trip_ns = -1
         self.syn_ns = -1
         self.closed = ""
         self.wants = True
+        #: Whether it is known who is the client.
+        self.sure = False
+        #: What reads both directions together.
+        self.http: Any = None
+
+    def swap(self) -> None:
+        """The one that was seen first is the server."""
+        self.client, self.server = self.server, self.client
+        self.key = reversed_key(self.key)
+        if self.closed:
+            words = self.closed.split()
+            self.closed = f"{words[0]} of the {'server' if words[-1] == 'client' else 'client'}"
 
 
 def classify(direction: Direction, segment: Segment, now: int) -> str:
@@ -93,7 +142,10 @@ def classify(direction: Direction, segment: Segment, now: int) -> str:
     if expected < 0:
         direction.expected = (sequence + size) % _WRAP
         direction.next_ns = now
-        direction.started = sequence
+        if flags & SYN:
+            direction.base, direction.started = sequence, (sequence + 1) % _WRAP
+        else:
+            direction.base = (sequence - 1) % _WRAP
     else:
         ahead = after(sequence, expected)
         if (
@@ -102,6 +154,15 @@ def classify(direction: Direction, segment: Segment, now: int) -> str:
             and now - direction.last_ns < TWICE_NS
             and (size == 0 or ahead < 0)
         ):
+            found = TWICE
+        elif (
+            identification < 0
+            and size
+            and ahead < 0
+            and now - direction.last_ns < TWICE_NS
+            and direction.last == (sequence, size, flags, acknowledged, window)
+        ):
+            # IPv6 has no identification; no timer and no duplicate acknowledgement sends the same again that soon.
             found = TWICE
         elif size and ahead < 0:
             if length <= 1 and ahead == -1 and not flags & (SYN | FIN | RST):
@@ -118,6 +179,8 @@ def classify(direction: Direction, segment: Segment, now: int) -> str:
         if found in (RETRANSMISSION, FAST, SPURIOUS):
             direction.again += 1
     direction.identification = identification
+    if identification < 0:
+        direction.last = (sequence, size, flags, acknowledged, window)
     direction.last_ns = now
     if flags & ACK and found != TWICE:
         if acknowledged == direction.acknowledged and window == direction.window and not size and not flags & RST:
@@ -144,17 +207,16 @@ def _again(direction: Direction, other: Direction, segment: Segment, size: int, 
     return RETRANSMISSION
 
 
-def deliver(direction: Direction, segment: Segment, data: bytes, frame: int, now: int) -> None:
-    """Give the reader of this direction what this segment adds, in order; keep it while something before it is "
-    "missing."""
-    reader = direction.reader
-    if reader is None:
+def deliver(direction: Direction, segment: Segment, data: bytes, frame: int, now: int, budget: Budget) -> None:
+    """Give the reader of this direction what this segment adds, in order; keep it while something before it is
+    missing."""
+    if direction.reader is None:
         return
     sequence = (segment.sequence + 1) % _WRAP if segment.flags & SYN else segment.sequence
     payload = data[segment.start : segment.start + segment.length]
     if direction.started < 0:
         direction.started = sequence
-    _offer(direction, sequence, payload, frame, now)
+    _offer(direction, sequence, payload, segment.length - len(payload), frame, now, budget)
     waiting = direction.waiting
     while waiting and direction.reader is not None:
         ready = [number for number in waiting if after(number, direction.started) <= 0]
@@ -163,31 +225,76 @@ def deliver(direction: Direction, segment: Segment, data: bytes, frame: int, now
             missed = direction.other.acknowledged >= 0 and after(direction.other.acknowledged, direction.started) > 0
             if not missed and len(waiting) < MOST_WAITING and direction.waiting_bytes < MOST_WAITING_BYTES:
                 return
-            ready = [min(waiting, key=lambda number: after(number, direction.started))]
-            if missed and after(ready[0], direction.other.acknowledged) >= 0 and len(waiting) < MOST_WAITING:
+            first = min(waiting, key=lambda number: after(number, direction.started))
+            if missed and after(first, direction.other.acknowledged) >= 0 and len(waiting) < MOST_WAITING:
                 return
-            direction.started = ready[0]
+            _skip(direction, first)
+            ready = [first]
         for number in ready:
-            kept, kept_frame, kept_ns = waiting.pop(number)
-            direction.waiting_bytes -= len(kept)
-            _offer(direction, number, kept, kept_frame, kept_ns)
+            _resume(direction, number, budget)
     if direction.reader is None:
-        direction.waiting, direction.waiting_bytes = None, 0
+        forget(direction, budget)
 
 
-def _offer(direction: Direction, sequence: int, payload: bytes, frame: int, now: int) -> None:
+def flush(direction: Direction, budget: Budget) -> None:
+    """Nothing more comes: what waits for something missing is given now."""
+    waiting = direction.waiting
+    while waiting and direction.reader is not None:
+        first = min(waiting, key=lambda number: after(number, direction.started))
+        if after(first, direction.started) > 0:
+            _skip(direction, first)
+        _resume(direction, first, budget)
+    forget(direction, budget)
+
+
+def forget(direction: Direction, budget: Budget) -> None:
+    """Drop what waits."""
+    if direction.waiting:
+        budget.give(direction.waiting_bytes)
+    direction.waiting, direction.waiting_bytes = None, 0
+
+
+def _skip(direction: Direction, to: int) -> None:
     reader = direction.reader
-    if reader is None or not payload:
+    count = after(to, direction.started)
+    direction.started = to
+    if reader is not None:
+        reader.missed(count, False)
+
+
+def _resume(direction: Direction, number: int, budget: Budget) -> None:
+    waiting = direction.waiting
+    if waiting is None:
+        return
+    kept, cut, frame, now = waiting.pop(number)
+    size = len(kept) + _EACH
+    direction.waiting_bytes -= size
+    budget.give(size)
+    _offer(direction, number, kept, cut, frame, now, budget)
+
+
+def _offer(direction: Direction, sequence: int, payload: bytes, cut: int, frame: int, now: int, budget: Budget) -> None:
+    """`cut` bytes after the payload were sent, and not kept in the capture."""
+    reader = direction.reader
+    if reader is None or not (payload or cut):
         return
     ahead = after(sequence, direction.started)
     if ahead > 0:
         if direction.waiting is None:
             direction.waiting = {}
-        if sequence not in direction.waiting:
-            direction.waiting_bytes += len(payload)
-            direction.waiting[sequence] = (payload, frame, now)
+        size = len(payload) + _EACH
+        # Without room for it, it is missing like what the capture missed.
+        if sequence not in direction.waiting and budget.take(size):
+            direction.waiting_bytes += size
+            direction.waiting[sequence] = (payload, cut, frame, now)
         return
     fresh = payload[-ahead:] if ahead else payload
     if fresh:
         direction.started = (direction.started + len(fresh)) % _WRAP
-        reader(direction, fresh, frame, now)
+        reader.take(fresh, frame, now)
+    if cut:
+        end = (sequence + len(payload) + cut) % _WRAP
+        count = after(end, direction.started)
+        if count > 0:
+            direction.started = end
+            reader.missed(count, True)

@@ -18,6 +18,7 @@ from runbook.errors import RunbookError, UsageError
 from runbook.executors.keyboard import RelayKeyboard
 from runbook.executors.launch import Launcher
 from runbook.executors.process import ProcessExecutor
+from runbook.journal import Journal, changes, kept, settle
 from runbook.model import Command, Output, Plan, Run, Scenario, Source
 from runbook.pipeline import Brake, Ended, Event, Started, perform, perform_in_lab
 from runbook.preview import as_json
@@ -133,7 +134,16 @@ class LiveRun:
                 )
             )
         with ProcessExecutor(self._keyboard, launcher=self._launcher) as executor:
-            return (yield from perform(self.plan, executor, Source("live"), approve=self._approve, brake=self._brake))
+            steps = perform(self.plan, executor, Source("live"), approve=self._approve, brake=self._brake)
+            if not changes(self.plan):
+                return (yield from steps)
+            journal = Journal.begin(self.plan)
+            try:
+                run = yield from kept(steps, journal)
+                settle(self.plan, journal)
+            finally:
+                journal.close()
+            return run
 
     def _note(self, text: str) -> None:
         self.log.add("note", text=text)

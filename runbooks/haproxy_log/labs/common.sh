@@ -11,6 +11,7 @@ proxy() {
     cat >"$TMPDIR/haproxy.cfg" <<END
 global
     log stdout format raw local0
+    stats socket $TMPDIR/admin.sock level admin
 defaults
     mode http
     log global

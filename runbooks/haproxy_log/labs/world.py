@@ -1,4 +1,7 @@
-"""The labs' servers (`serve`, `hang`, `pour`) and clients (`ask`, `silent`, `nonsense`, `leave`): a word, and ports."""
+"""The labs' servers (`serve`, `hang`, `pour`) and clients (`ask`, `silent`, `nonsense`, `leave`): a word, and ports.
+
+And `tell`, with a path and words: what an administrator says to HAProxy.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +44,13 @@ async def _all(kind: str, ports: list[int]) -> None:
     await asyncio.gather(*({"ask": _ask, "silent": _silent}[kind](port) for port in ports))
 
 
-kind, ports = sys.argv[1], [int(word) for word in sys.argv[2:]]
-if kind == "serve":
+kind, ports = sys.argv[1], [int(word) for word in sys.argv[2:] if word.isdigit()]
+if kind == "tell":
+    with socket.socket(socket.AF_UNIX) as admin:
+        admin.connect(sys.argv[2])
+        admin.sendall(" ".join(sys.argv[3:]).encode() + b"\n")
+        admin.recv(1024)
+elif kind == "serve":
     asyncio.run(_serve(ports[0]))
 elif kind == "hang":
     with socket.create_server(("127.0.0.1", ports[0])) as listener:
