@@ -63,7 +63,7 @@ class Effect(Enum):
 
 
 #: Which version of the sandbox this is; another number when a step that reads can do more, or less.
-SANDBOX_VERSION = 2
+SANDBOX_VERSION = 3
 
 #: What a parameter's value is once resolved: a duration is float seconds, a size is int bytes, the rest as named.
 Value = str | int | float | bool

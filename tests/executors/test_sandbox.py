@@ -80,17 +80,17 @@ def probed(place: Path, user: bool, confined: bool, **more: Any) -> tuple[set[st
 @pytest.mark.parametrize(
     ("needs", "passing", "profile"),
     [
-        ({}, set(), "inspect/2: mounts, ids, calls"),
-        ({"network": True}, NETWORK, "inspect/2: mounts, ids, calls"),
-        ({"capabilities": ["sys_ptrace", "syslog"]}, set(), "inspect/2: mounts, ids, calls"),
+        ({}, set(), "inspect/3: mounts, ids, calls"),
+        ({"network": True}, NETWORK, "inspect/3: mounts, ids, calls"),
+        ({"capabilities": ["sys_ptrace", "syslog"]}, set(), "inspect/3: mounts, ids, calls"),
         (
             {"capabilities": ["net_raw", "net_admin"]},
             {"packet socket", "add network device", "add nft table"},
-            "inspect/2: mounts, ids, calls",
+            "inspect/3: mounts, ids, calls",
         ),
-        ({"capabilities": ["sys_admin", "sys_ptrace"]}, set(), "inspect/2: mounts, ids, calls"),
-        ({"root": True}, set(), "root/2: mounts, capabilities, landlock N, calls"),
-        ({"root": True, "capabilities": ["sys_admin"]}, set(), "root/2: mounts, capabilities, landlock N, calls"),
+        ({"capabilities": ["sys_admin", "sys_ptrace"]}, set(), "inspect/3: mounts, ids, calls"),
+        ({"root": True}, set(), "root/3: mounts, capabilities, landlock N, calls"),
+        ({"root": True, "capabilities": ["sys_admin"]}, set(), "root/3: mounts, capabilities, landlock N, calls"),
     ],
 )
 def test_of_roots_fifty_attempts_only_the_declared_ones_are_done(
@@ -103,19 +103,19 @@ def test_of_roots_fifty_attempts_only_the_declared_ones_are_done(
 def test_of_a_users_fifty_attempts_only_one_is_done(place: Path) -> None:
     done, said = probed(place, user=True, confined=True)
     assert done == ALWAYS
-    assert re.fullmatch(r"user/2: (landlock \d+|mounts), capabilities, calls", said)
+    assert re.fullmatch(r"user/3: (landlock \d+|mounts), capabilities, calls", said)
 
 
 def test_where_landlock_is_too_old_a_user_namespace_does_the_same(place: Path) -> None:
     done, said = probed(place, user=True, confined=True, landlock=99)
     # Nothing is written, but to somebody else's socket or process there is a way only for Landlock to close.
-    assert (done, said) == (ALWAYS, "user/2: mounts, capabilities, calls")
+    assert (done, said) == (ALWAYS, "user/3: mounts, capabilities, calls")
 
 
 @as_root
 def test_where_there_is_no_landlock_root_has_devices_that_can_only_be_read(place: Path) -> None:
     done, said = probed(place, user=False, confined=True, needs={"root": True}, landlock=99)
-    assert (done, said) == (ALWAYS, "root/2: mounts, capabilities, calls; without landlock")
+    assert (done, said) == (ALWAYS, "root/3: mounts, capabilities, calls; without landlock")
 
 
 @as_root
@@ -280,9 +280,9 @@ def test_a_runbook_can_require_the_whole_sandbox(launcher: Launcher, monkeypatch
 
 
 def test_what_is_missing_is_said() -> None:
-    assert str(Proof("user", ("landlock", "capabilities", "calls"), {}, 7)) == "user/2: landlock 7, capabilities, calls"
-    assert str(Proof("inspect", ("capabilities",))) == "inspect/2: capabilities; without mounts, calls"
-    assert str(Proof("user", ())) == "user/2: nothing; without landlock, capabilities, calls"
+    assert str(Proof("user", ("landlock", "capabilities", "calls"), {}, 7)) == "user/3: landlock 7, capabilities, calls"
+    assert str(Proof("inspect", ("capabilities",))) == "inspect/3: capabilities; without mounts, calls"
+    assert str(Proof("user", ())) == "user/3: nothing; without landlock, capabilities, calls"
 
 
 def test_a_step_that_changes_the_host_is_not_confined(here: ProcessExecutor, mark: str, tmp_path: Path) -> None:

@@ -176,6 +176,8 @@ def test_who_reads_packets_has_raw_and_echo_sockets_and_no_others(machine: str, 
     assert verdict(program, machine, socket, 17, 3, 0) == 0
 
 
+#: Of ZFS's requests those that ask (sys/fs/zfs.h of OpenZFS 2.4): about pools, datasets, properties and errors.
+ZFS_QUESTIONS = (0x04, 0x05, 0x06, 0x12, 0x13, 0x14, 0x15, 0x20, 0x24, 0x25, 0x27, 0x33, 0x55)
 #: What inspection tools ask of devices (linux/fs.h, dm-ioctl.h, sockios.h, asm-generic/ioctls.h, perf_event.h).
 QUESTIONS = {
     "TCGETS": 0x5401,
@@ -193,6 +195,11 @@ QUESTIONS = {
     "FS_IOC_GETFLAGS": 0x80086601,
     "LOOP_GET_STATUS64": 0x4C05,
     "NS_GET_NSTYPE": 0xB703,
+    "ZFS_IOC_POOL_CONFIGS": 0x5A04,
+    "ZFS_IOC_POOL_STATS": 0x5A05,
+    "ZFS_IOC_OBJSET_STATS": 0x5A12,
+    "ZFS_IOC_ERROR_LOG": 0x5A20,
+    "ZFS_IOC_POOL_GET_PROPS": 0x5A27,
 }
 ORDERS = {
     "TIOCSTI": 0x5412,
@@ -224,6 +231,8 @@ ORDERS = {
     "KVM_CREATE_VM": 0xAE01,
     "USBDEVFS_RESET": 0x5514,
     "WDIOC_SETOPTIONS": 0x80045704,
+    **{f"ZFS request {number:#04x}": 0x5A00 | number for number in range(0x100) if number not in ZFS_QUESTIONS},
+    "another device's request that ends like one of ZFS": 0xC0085A05,
 }
 
 

@@ -50,7 +50,7 @@ _CHANGES = ((1, 0b1_1111_1111_0010), (2, 1 << 13), (3, _TRUNCATE))
 _BIND_TCP, _CONNECT_TCP = 1, 2
 _ABSTRACT_SOCKETS, _SIGNALS = 1, 2
 #: What is written to without changing anything: sinks, terminals, and devices whose requests the filter sorts out.
-_SINKS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/mapper/control")
+_SINKS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/mapper/control", "/dev/zfs")
 #: Where LVM takes its locks, so that it does not read what another command is just writing (lvmlockd(8)).
 _LOCKS = "/run/lock/lvm"
 

@@ -229,6 +229,12 @@ _QUESTIONS = (
 #: dependencies of one, its tables, versions of the targets. The others make, load, suspend, rename and remove.
 _DM_KIND = 0xFD
 _DM_QUESTIONS = (0, 2, 7, 11, 12, 13, 17)
+#: What `zpool status`, `list`, `get` and (without a name) `import`, `zfs list` and `zfs get` ask of /dev/zfs, by the
+#: numbers that ZFS has had since 0.6.5 (sys/fs/zfs.h): pools, one pool, a pool that could be imported (it is opened to
+#: read, spa_tryimport), datasets and their properties, damaged blocks and their files, properties of pools and vdevs.
+#: The others create, destroy, import, scrub, clear, send, load keys and set properties.
+_ZFS_KIND = 0x5A
+_ZFS_QUESTIONS = (0x04, 0x05, 0x06, 0x12, 0x13, 0x14, 0x15, 0x20, 0x24, 0x25, 0x27, 0x33, 0x55)
 
 #: System calls whose tests are passed over at once: the kernel tries a new filter with every number there is.
 _TOGETHER = 8
@@ -335,6 +341,8 @@ def _by_argument(families: Collection[int], raw: bool, terminal: bool) -> dict[s
 def _requests(terminal: bool) -> Body:
     """What of ioctl(2) is allowed; each request is a number whose second byte is its kind (linux/ioctl.h)."""
     body = [_argument(1), *_each(_TERMINAL_ORDERS, _fail(errno.EPERM)), *_each(_QUESTIONS, _allow())]
+    # The whole word: of another device's request that ends alike, the upper half is not 0.
+    body += _each([_ZFS_KIND << 8 | number for number in _ZFS_QUESTIONS], _allow())
     if not terminal:
         # A console is opened by whoever may read everything, and its settings are changed through that.
         body += _each(_TERMINAL_QUESTIONS, _allow())
