@@ -27,9 +27,12 @@ def test_a_lab_gives_its_codes_and_its_exit_status(
 ) -> None:
     done = base.call("run", name, "--lab", lab, "--format", "json", timeout=180)
     document = json.loads(done.stdout)
-    assert {finding["code"]: finding["verdict"] for finding in document["findings"]} == {
-        code: str(verdict) for code, verdict in expected.items()
-    }
+    found: dict[str, Verdict] = {}
+    for finding in document["findings"]:
+        verdict = Verdict.named(finding["verdict"])
+        # One code may be given for several things: the worst counts.
+        found[finding["code"]] = max(found.get(finding["code"], verdict), verdict)
+    assert found == expected
     assert done.returncode == max(expected.values()).exit_code
     assert document["source"] == {"kind": "lab", "name": lab}
 
