@@ -21,10 +21,11 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Container, Generator, Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from runbook.archive import state_folder
@@ -73,8 +74,12 @@ class Record:
 
 
 def plan_digest(plan: Plan) -> str:
-    """What the steps of a plan would do, as one number: the same words, the same number."""
-    words = [[c.step, list(c.argv), str(c.effect), list(c.undo), c.answers] for c in plan.commands]
+    """What the steps of a plan would do, as one number: the same words, the same number.
+
+    Of answers as the definition has them, without values: a number over a secret would be a way to guess it.
+    """
+    answers = {step.id: list(step.answers) for step in plan.runbook.steps}
+    words = [[c.step, list(c.argv), str(c.effect), list(c.undo), answers.get(c.step)] for c in plan.commands]
     return hashlib.sha256(json.dumps(words).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -96,16 +101,16 @@ class Journal:
         folder = _folder(plan.runbook)
         secret = {parameter.name for parameter in plan.runbook.parameters if parameter.secret}
         values = {name: value for name, value in plan.parameters.items() if name not in secret}
-        path = os.path.join(folder, f"{time.time_ns():020d}-{os.getpid()}.jsonl")
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
-            for name in sorted(_names(folder))[: -REMEMBERED + 1]:
-                os.unlink(os.path.join(folder, name))
+            # Not by the clock, which can be set back.
+            path = os.path.join(folder, f"{_newest(folder) + 1:012d}-{os.getpid()}.jsonl")
+            _forget(folder)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
             journal = cls(path, os.open(path, flags, 0o600))
             fcntl.flock(journal._descriptor, fcntl.LOCK_EX)
         except OSError as error:
-            raise _unwritten(path, error) from error
+            raise _unwritten(folder, error) from error
         where = {"runbook": plan.runbook.name, "folder": os.path.realpath(plan.runbook.folder)}
         journal._write({**where, "plan": plan_digest(plan), "values": values, "started": time.time()})
         parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -147,6 +152,11 @@ class Journal:
     def close(self) -> None:
         os.close(self._descriptor)
 
+    def forget(self) -> None:
+        """Nothing was begun: there is nothing to remember."""
+        with suppress(OSError):
+            os.unlink(self.path)
+
     def _write(self, line: Mapping[str, object]) -> None:
         data = json.dumps(line, ensure_ascii=True).encode() + b"\n"
         try:
@@ -160,7 +170,8 @@ class Journal:
 def _unwritten(path: str, error: OSError) -> ExecutionError:
     return ExecutionError(
         f"{path}: what is changed cannot be written down: {error.strerror}; nothing more is changed\n"
-        "    make room there, or set XDG_STATE_HOME to a folder that can be written to"
+        "    make room there, or set XDG_STATE_HOME to a folder that can be written to; "
+        "what was changed before, `--undo` takes back"
     )
 
 
@@ -187,6 +198,9 @@ def kept(
 def settle(plan: Plan, journal: Journal) -> Record | None:
     """When a run has ended: what it left half done; or None, and the journal says that it is finished."""
     record = _read(journal.path)
+    if record is not None and not record.argv:
+        journal.forget()
+        return None
     wanted = [command.step for command in plan.commands if command.effect is Effect.CHANGE]
     if record is not None and record.touched:
         left = [step for step in wanted if step not in record.done]
@@ -221,13 +235,16 @@ class Resumed:
 
 
 def last(runbook: Runbook) -> Record | None:
-    """The last run of this runbook that changed something, or was about to; None when there was none."""
+    """The last run of this runbook that has something to be taken back; else the last one; None when there was none."""
     folder = _folder(runbook)
-    for name in sorted(_names(folder), reverse=True):
-        record = _read(os.path.join(folder, name))
-        if record is not None:
-            return record
-    return None
+    records = [_read(os.path.join(folder, name)) for name in sorted(_names(folder), reverse=True)]
+    known = [record for record in records if record is not None]
+    return next((record for record in known if record.touched or record.running), known[0] if known else None)
+
+
+def reread(record: Record) -> Record:
+    """The same journal as it is now; what is gone meanwhile has nothing left to be taken back."""
+    return _read(record.path) or replace(record, argv={}, done={}, begun=[], failed={})
 
 
 def _folder(runbook: Runbook) -> str:
@@ -238,31 +255,48 @@ def _folder(runbook: Runbook) -> str:
 
 def _names(folder: str) -> Iterator[str]:
     with suppress(OSError):
-        yield from (name for name in os.listdir(folder) if name.endswith(".jsonl"))
+        yield from (name for name in os.listdir(folder) if re.fullmatch(r"[0-9]{12}-[0-9]+\.jsonl", name))
+
+
+def _newest(folder: str) -> int:
+    return max((int(name[:12]) for name in _names(folder)), default=0)
+
+
+def _forget(folder: str) -> None:
+    """Runs that are long over, and of which nothing is left to do; what runs still, or stopped half-way, is kept."""
+    for name in sorted(_names(folder))[: -REMEMBERED + 1]:
+        record = _read(os.path.join(folder, name))
+        if record is None or (not record.running and (record.finished or not record.touched)):
+            with suppress(OSError):
+                os.unlink(os.path.join(folder, name))
 
 
 def _read(path: str) -> Record | None:
-    """A journal as far as it can be read: a last line that was cut off was not written through, and says nothing."""
+    """A journal as far as it can be read; None for what is none.
+
+    A last line that was cut off was not written through, and says nothing.
+    """
     try:
-        with open(path, "rb") as file:
+        # Whoever may write here may have put a pipe in the way.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             running = _is_held(file.fileno())
             lines = [line for line in map(_line, file) if line]
-    except OSError as error:
-        raise ExecutionError(f"{path}: cannot be read: {error.strerror}") from error
-    if not lines or not isinstance(lines[0].get("values"), dict):
+        head = lines[0]
+        record = Record(
+            path, str(head["runbook"]), str(head["plan"]), dict(head["values"]), float(head["started"]), running
+        )
+        for line in lines[1:]:
+            _take(record, line)
+    except (OSError, ValueError, TypeError, KeyError, IndexError, RecursionError):
         return None
-    head = lines[0]
-    record = Record(
-        path, str(head.get("runbook")), str(head.get("plan")), head["values"], float(head.get("started", 0.0)), running
-    )
-    for line in lines[1:]:
-        _take(record, line)
     return record
 
 
 def _take(record: Record, line: Mapping[str, Any]) -> None:
     if "begun" in line:
         step = str(line["begun"])
+        # Begun once more, it is the last one now.
+        record.argv.pop(step, None)
         record.argv[step], record.undo[step] = tuple(line.get("argv", ())), tuple(line.get("undo", ()))
         record.failed.pop(step, None)
         record.undone = [name for name in record.undone if name != step]

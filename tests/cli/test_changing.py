@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import signal
 import subprocess
 import time
@@ -140,7 +141,7 @@ def test_without_approval_nothing_is_changed_and_nothing_is_left_to_do(place: Pl
     done = place.call()
     assert place.files() == []
     assert "stopped before its end" not in done.stderr
-    assert "left nothing to take back" in place.call("--undo", "--yes").stderr
+    assert "has changed anything yet" in place.call("--undo", "--yes").stderr
 
 
 def test_a_person_is_asked_before_each_and_told_the_undo(place: Place) -> None:
@@ -284,3 +285,60 @@ def test_a_secret_is_not_written_down(place: Place) -> None:
     said = [base64.b64decode(json.loads(line).get("stdout", "")) for line in text.splitlines()]
     assert not any(b"correct-horse" in data for data in said), said
     assert any(b"***" in data for data in said), (said, done.stderr)
+
+
+def test_a_run_that_was_declined_hides_none_that_stopped(place: Place) -> None:
+    place.killed_in(1)
+    assert place.call().returncode == 3
+    assert place.call("--undo", "--yes").returncode == 0
+    assert place.files() == []
+
+
+def test_what_stopped_half_way_is_not_forgotten(place: Place) -> None:
+    place.killed_in(0)
+    for _ in range(25):
+        place.call()
+    assert "begun then: Make 0" in place.call("--resume", "--yes").stderr
+
+
+def test_the_last_is_taken_back_first_after_a_resume_too(place: Place) -> None:
+    (place.made / "1").mkdir()
+    place.call("--yes")
+    (place.made / "1").rmdir()
+    assert place.call("--resume", "--yes").returncode == 0
+    said = place.call("--undo", "--yes").stderr
+    assert [line for line in said.splitlines() if line.startswith("taken")] == [
+        f"taken back: Make {n}" for n in (1, 3, 2, 0)
+    ]
+
+
+def test_a_clock_that_was_set_back_changes_no_order(place: Place) -> None:
+    place.call("--yes")
+    place.call("--yes")
+    first, second = place.journals()
+    assert int(first.name[:12]) + 1 == int(second.name[:12])
+
+
+@pytest.mark.parametrize("text", ["", "[]\n", '{"runbook": 1}\n', '{"values": {}, "started": "x"}\n', "\0\n"])
+def test_a_journal_that_makes_no_sense_is_none(place: Place, text: str) -> None:
+    place.journal_folder.mkdir(parents=True)
+    (place.journal_folder / "000000000007-1.jsonl").write_text(text)
+    os.mkfifo(place.journal_folder / "000000000008-1.jsonl")
+    assert "has changed anything yet" in place.call("--undo", "--yes").stderr
+    assert place.call("--yes").returncode in (0, 3)
+    assert place.call("--undo", "--yes").returncode == 0
+
+
+def test_the_journal_is_no_way_to_guess_a_secret(place: Place) -> None:
+    """Two runs with two secrets are the same plan, and can be taken back without it."""
+    parameters = [{"name": "word", "type": "string", "secret": True, "required": False}]
+    step = {"argv": ["true"], "effect": "change", "terminal": True, "answers": {"word": "{word}"}, "undo": ["true"]}
+    place.base.runbook("hush", [step], parameters=parameters)
+    folder = Path(journal._folder(load(str(place.base.path / "runbooks/hush"))))
+    plans = set()
+    for word in ("one", "two"):
+        place.base.call("run", "hush", "--yes", "--set", f"word={word}")
+        newest = max(folder.glob("*.jsonl"))
+        plans.add(json.loads(newest.read_text().splitlines()[0])["plan"])
+    assert len(plans) == 1
+    assert place.base.call("run", "hush", "--undo", "--yes").returncode == 0

@@ -18,7 +18,7 @@ from runbook.errors import UsageError
 from runbook.escaping import safe
 from runbook.executors.launch import Launcher
 from runbook.executors.process import ProcessExecutor
-from runbook.journal import Journal, Record, last, plan_digest
+from runbook.journal import Journal, Record, last, plan_digest, reread
 from runbook.model import Capture, Command, Effect, Plan, Runbook
 from runbook.pipeline import Ended, Event, gather, prepare
 
@@ -35,7 +35,9 @@ def only_one(runbooks: list[Runbook]) -> list[Runbook]:
 def written_down(plan: Plan, record: Record | None) -> Iterator[Journal]:
     """The journal of a run: a new one, or that of the run that is gone on with."""
     before = last(plan.runbook) if record is None else None
-    if before is not None and before.touched and not before.finished and not before.running:
+    if before is not None and before.running:
+        _say(f"a run of {before.when} is going on still; this one does not wait for it")
+    elif before is not None and before.touched and not before.finished:
         name = plan.runbook.name
         _say(f"a run of {before.when} stopped before its end: to go on with it, `runbook run {name} --resume`;")
         _say(f"to take back what it changed, `runbook run {name} --undo`. This is a new one.")
@@ -86,28 +88,30 @@ def undo(arguments: argparse.Namespace, runbook: Runbook, given: dict[str, str],
     record = _last(runbook, given)
     if not record.touched:
         raise UsageError(f"the last run of {runbook.name}, of {record.when}, left nothing to take back")
-    plan = _same(runbook, given, record)
-    steps = list(reversed(record.touched))
-    commands = {command.step: command for command in plan.commands}
-    back = [_back(commands[step]) for step in steps if commands[step].undo]
-    for step in steps:
-        if not commands[step].undo:
-            _say(f"no command takes this back: {commands[step].title}")
-    journal = Journal.reopen(record)
     taken: list[Capture] = []
-    try:
-        with interrupts() as pressed, ProcessExecutor(keyboard(), launcher=launcher) as executor:
-            progress = Progress(tuple(back), arguments.quiet)
+    with closing(Journal.reopen(record)) as journal:
+        # Once more, now that it is ours alone: somebody may have been quicker.
+        record = reread(record)
+        if not record.touched:
+            raise UsageError("somebody else has just taken it back")
+        plan = _same(runbook, given, record)
+        steps = list(reversed(record.touched))
+        commands = {command.step: command for command in plan.commands}
+        back = [_back(commands[step]) for step in steps if commands[step].undo]
+        for step in steps:
+            if not commands[step].undo:
+                _say(f"no command takes this back: {commands[step].title}")
+        try:
+            with interrupts() as pressed, ProcessExecutor(keyboard(), launcher=launcher) as executor:
+                progress = Progress(tuple(back), arguments.quiet)
 
-            def approve(command: Command) -> bool:
-                return arguments.yes or asked(command, progress, pressed)
+                def approve(command: Command) -> bool:
+                    return arguments.yes or asked(command, progress, pressed)
 
-            events = gather(replace(plan, commands=tuple(back)), executor, approve=approve, brake=pressed.brake)
-            taken += follow(_noted(events, journal), progress, pressed)
-    except Terminated as stop:
-        return stop.exit_code
-    finally:
-        journal.close()
+                events = gather(replace(plan, commands=tuple(back)), executor, approve=approve, brake=pressed.brake)
+                taken += follow(_noted(events, journal), progress, pressed)
+        except Terminated as stop:
+            return stop.exit_code
     for capture in taken:
         title = commands[capture.step].title
         if capture.succeeded:
@@ -162,7 +166,7 @@ def _same(runbook: Runbook, given: Mapping[str, str], record: Record) -> Plan:
     lines = "".join(f"\n    {line}" for line in by_hand) or "\n    none of its steps has a command for that"
     raise UsageError(
         f"{runbook.name} has changed since the run of {record.when}, so its steps are others now; by hand, in this "
-        f"order, what it did is taken back by:{safe(lines)}"
+        f"order, what it did is taken back by:{lines}"
     )
 
 
