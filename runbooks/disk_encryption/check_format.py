@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 
@@ -37,8 +38,8 @@ def luks1(facts: Facts) -> Iterator[Finding]:
             "LUKS1 works and is still maintained. But it derives keys with PBKDF2 only, which graphics cards are good "
             f"at, has one header and no copy of it, and cannot store flags for opening.{guess}",
             "Keep a header backup elsewhere. The device must be closed to be converted, a root file system from a "
-            "rescue system; then derive the keys anew. Not where GRUB has to open it: GRUB 2.06 reads LUKS2 only with "
-            "PBKDF2.\n"
+            "rescue system; then derive the keys anew. Not where GRUB has to open it: up to 2.12 it reads LUKS2 only "
+            "with PBKDF2.\n"
             + "\n".join(
                 (
                     backup(header),
@@ -51,14 +52,30 @@ def luks1(facts: Facts) -> Iterator[Finding]:
         )
 
 
+#: What is known to be sound, in dm-crypt's words; of everything else this runbook says so, or that it does not know it.
+SOUND = re.compile(
+    r"(?:aes|serpent|twofish|camellia)-xts-plain64(?:be)?|xchacha(?:12|20),aes-adiantum-plain64"
+    r"|(?:aes|serpent|twofish|camellia)-xts-essiv:sha256"
+)
+
+
+def _words(cipher: str) -> str:
+    """`capi:xts(aes)-plain64` is aes-xts-plain64 in the words of the kernel's interface; case does not matter."""
+    found = re.fullmatch(r"capi:([a-z0-9_]+)\(([a-z0-9_,]+)\)-(.+)", cipher.lower())
+    return f"{found[2]}-{found[1]}-{found[3]}" if found else cipher.lower()
+
+
 def _weakness(cipher: str) -> tuple[Verdict, str] | None:
-    """Why a cipher, in dm-crypt's words (`aes-cbc-essiv:sha256`), protects less than it seems to, and how bad it is."""
-    name, _, mode = cipher.partition("-")
+    """Why a cipher protects less than it seems to, and how bad it is; None where it is sound, or not known."""
+    words = _words(cipher)
+    name, _, mode = words.partition("-")
     chaining, _, iv = mode.partition("-")
-    if name == "cipher_null":
+    if "null" in name or "null" in chaining or words == "linear":
         return Verdict.CRITICAL, "it encrypts nothing: the data can be read from the disk"
-    if chaining == "ecb":
+    if chaining == "ecb" or iv == "null":
         return Verdict.CRITICAL, "equal blocks are equal on the disk, so patterns in the data show"
+    if name in ("des", "des3_ede"):
+        return Verdict.CRITICAL, "DES has keys that can be guessed, and blocks that are too small for a disk"
     if chaining == "cbc" and iv.startswith("plain"):
         return Verdict.CRITICAL, "a file that was made for it can be recognised from outside (watermarking)"
     if chaining in ("cbc", "lrw"):
@@ -69,9 +86,13 @@ def _weakness(cipher: str) -> tuple[Verdict, str] | None:
 
 
 def cipher_weak(facts: Facts) -> Iterator[Finding]:
-    """Of headers; and of what is open without one."""
+    """Of every segment of each header, and of what is open."""
+    unknown: list[tuple[str, str, Evidence]] = []
     for device, cipher, evidence in _ciphers(facts):
-        if (weakness := _weakness(cipher)) is None:
+        weakness = _weakness(cipher)
+        if weakness is None:
+            if not SOUND.fullmatch(_words(cipher)):
+                unknown.append((device, cipher, evidence))
             continue
         verdict, why = weakness
         yield Finding(
@@ -86,20 +107,38 @@ def cipher_weak(facts: Facts) -> Iterator[Finding]:
             (evidence,),
             (CIPHERS, REENCRYPT),
         )
+    if unknown:
+        named = "; ".join(f"{one}: {cipher}" for one, cipher, _ in unknown[:4])
+        yield Finding(
+            "cipher-unknown",
+            Verdict.UNKNOWN,
+            f"A cipher that this runbook cannot judge: {named}",
+            "It may be sound, as some with integrity (dm-integrity) are. Common ones are aes-xts-plain64 and, where "
+            "the processor has no AES, xchacha12,aes-adiantum-plain64.",
+            "See what the kernel knows of it:\n    cat /proc/crypto",
+            tuple(line for *_, line in unknown[:4]),
+            (CIPHERS,),
+        )
 
 
 def _ciphers(facts: Facts) -> Iterator[tuple[str, str, Evidence]]:
     for header in facts.headers:
-        yield header.device, header.cipher, header.cipher_evidence
-    for mapping in facts.mappings:
-        if facts.header_of(mapping) is None and not facts.asked_for:
+        if len(header.damaged) < 2:
+            yield header.device, header.cipher, header.cipher_evidence
+            # While the data is encrypted, or decrypted, in place a part of it is not; that has a finding of its own.
+            plain = "linear" if _begun(header) else ""
+            yield from ((header.device, cipher, line) for cipher, line in header.more_ciphers if cipher != plain)
+    mine = [mapping for header in facts.headers for mapping in facts.open_as(header)]
+    for mapping in mine if facts.asked_for else facts.mappings:
+        own = facts.header_of(mapping)
+        if own is None or mapping.cipher not in (own.cipher, *(cipher for cipher, _ in own.more_ciphers)):
             yield f"/dev/mapper/{mapping.name}", mapping.cipher, mapping.evidence
 
 
 def key_short(facts: Facts) -> Iterator[Finding]:
     """XTS splits its key in two, so 256 bits of it are AES-128."""
     for header in facts.headers:
-        if "-xts-" in header.cipher and 0 < header.key_bits < 512:
+        if "-xts-" in _words(header.cipher) and 0 < header.key_bits < 512:
             half = header.key_bits // 2
             yield Finding(
                 "key-short",
@@ -150,10 +189,30 @@ def header_damaged(facts: Facts) -> Iterator[Finding]:
         )
 
 
+#: What a header may ask of whoever opens it, besides a re-encryption.
+REQUIREMENTS = ("inline-hw-tags", "opal")
+
+
+def _begun(header: Header) -> bool:
+    return any("reencrypt" in word for word in header.requirements) or any(
+        slot.kind == "reencrypt" for slot in header.slots
+    )
+
+
 def reencrypting(facts: Facts) -> Iterator[Finding]:
     for header in facts.headers:
-        begun = [word for word in header.requirements if "reencrypt" in word]
-        if begun or any(slot.kind == "reencrypt" for slot in header.slots):
+        other = [w for w in header.requirements if "reencrypt" not in w and w not in REQUIREMENTS]
+        if other:
+            yield Finding(
+                "unreadable",
+                Verdict.UNKNOWN,
+                f"{header.device}: its header asks for something that this runbook does not know: "
+                f"{', '.join(other[:4])}",
+                "What protects the data then may be something else than what was judged here.",
+                evidence=(header.flags_evidence,),
+                references=(REENCRYPT,),
+            )
+        if _begun(header):
             yield Finding(
                 "reencrypting",
                 Verdict.WARNING,

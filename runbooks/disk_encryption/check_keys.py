@@ -14,6 +14,7 @@ from .guessing import FAQ, HASHCAT, RFC9106, times
 MAN = "https://man7.org/linux/man-pages/man8/"
 CONVERT_KEY = Reference("cryptsetup-luksConvertKey(8)", MAN + "cryptsetup-luksConvertKey.8.html")
 ADD_KEY = Reference("cryptsetup-luksAddKey(8)", MAN + "cryptsetup-luksAddKey.8.html")
+CRYPTENROLL = Reference("systemd-cryptenroll(1)", "https://man7.org/linux/man-pages/man1/systemd-cryptenroll.1.html")
 OWASP = Reference(
     "OWASP: password storage", "https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html"
 )
@@ -65,7 +66,7 @@ def key_derivation(facts: Facts) -> Iterator[Finding]:
     for header in facts.headers:
         slots = [slot for slot in header.usable if slot.guessable]
         few = [slot for slot in slots if slot.kdf == "pbkdf2" and slot.rounds < LEAST_ITERATIONS]
-        small = [slot for slot in slots if slot.kdf != "pbkdf2" and slot.memory_kib < SCARCE_KIB]
+        small = [slot for slot in slots if _is_small(slot)]
         if few:
             yield _few_iterations(header, few)
         if small:
@@ -116,11 +117,36 @@ def _pbkdf2(header: Header, slots: list[Keyslot]) -> Finding:
         f"{weakest.hash} in {weakest.number})",
         "PBKDF2 costs time but no memory, and graphics cards have thousands of units to spend. "
         f"{times(weakest)} Argon2id, the default of cryptsetup since 2.4.0, needs memory for each guess. If this slot "
-        "holds a random key file, or if GRUB has to open it (GRUB 2.06 knows only PBKDF2), it may stay as it is.",
+        "holds a random key file, or if GRUB has to open it (GRUB up to 2.12 knows only PBKDF2), it may stay as it is.",
         _stronger(header, slots),
         tuple(slot.evidence for slot in slots[:5]),
         (CONVERT_KEY, FAQ, HASHCAT),
     )
+
+
+def tokens(facts: Facts) -> Iterator[Finding]:
+    """Keyslots that a token says to be opened by a random key: where that is true, few iterations are no weakness."""
+    for header in facts.headers:
+        quick = [slot for slot in header.usable if slot.random_key and (slot.kdf == "pbkdf2" or _is_small(slot))]
+        if quick:
+            kinds = ", ".join(dict.fromkeys(token for slot in quick for token in slot.tokens))
+            yield Finding(
+                "keyslot-token",
+                Verdict.OK,
+                f"{header.device}: {_are(quick)} would be quick to guess, and a token says that the key is random "
+                f"({kinds})",
+                "A TPM, a security key, Clevis or a recovery key has a key that nobody can guess, so "
+                "systemd-cryptenroll asks for the fastest derivation there is. The token only says so: whoever knew "
+                "a passphrase could have added it to any keyslot, and a passphrase that is put there later keeps it.",
+                "Enrol anew what you are not sure of; see what belongs to which keyslot:\n"
+                + look(shlex.join(("systemd-cryptenroll", header.device))),
+                tuple(slot.evidence for slot in quick[:5]),
+                (CRYPTENROLL,),
+            )
+
+
+def _is_small(slot: Keyslot) -> bool:
+    return slot.kdf != "pbkdf2" and slot.memory_kib < SCARCE_KIB
 
 
 def keyslots(facts: Facts) -> Iterator[Finding]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from runbook.formats import change, look
 from runbook.model import Evidence, Finding, Reference, Verdict
 
-from .check_keys import MAN
-from .facts import Facts, Mapping
+from .check_keys import MAN, restore
+from .facts import Facts, Header, Mapping
 
 CLOUDFLARE = Reference(
     "Cloudflare: Speeding up Linux disk encryption", "https://blog.cloudflare.com/speeding-up-linux-disk-encryption/"
@@ -78,6 +78,9 @@ def header_elsewhere(facts: Facts) -> Iterator[Finding]:
     for mapping in facts.mappings:
         if not mapping.format.startswith("LUKS") or facts.header_of(mapping) is not None:
             continue
+        if (other := next((h for h in facts.headers if h.device == mapping.device), None)) is not None:
+            yield _overwritten(mapping, other)
+            continue
         stated = dict(facts.stated).get(mapping.name)
         where = f" /etc/crypttab says that it is {stated}." if stated else " /etc/crypttab names no file for it."
         look_at = stated or "HEADER.img"
@@ -93,6 +96,20 @@ def header_elsewhere(facts: Facts) -> Iterator[Finding]:
             (mapping.evidence,),
             (HEADER,),
         )
+
+
+def _overwritten(mapping: Mapping, other: Header) -> Finding:
+    return Finding(
+        "header-elsewhere",
+        Verdict.CRITICAL,
+        f"{mapping.name} is open, and the header on {other.device} below it is another one's (UUID {other.uuid})",
+        "The device has been formatted anew while it was open. The key of the data that you see is only in the kernel "
+        "now: once the device is closed, or the host is off, nobody can open that data again.",
+        "Do not close it and do not restart the host: copy the data away first. Then restore a header backup, if "
+        "there is one:\n" + restore(other),
+        (mapping.evidence, other.evidence),
+        (HEADER,),
+    )
 
 
 def plain(facts: Facts) -> Iterator[Finding]:

@@ -48,9 +48,10 @@ class Keyslot:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A LUKS header; `cipher` and `key_bits` are those of the data. `flags` are what it asks for when it is opened.
+    """A LUKS header; `cipher` and `key_bits` are those of the data, `more_ciphers` those of its other segments.
 
-    `damaged` are those of the two copies of LUKS2 (primary, secondary) that are gone or whose checksum is wrong.
+    `flags` are what it asks for when it is opened. `damaged` are those of the two
+    copies of LUKS2 (primary, secondary) that are gone or whose checksum is wrong.
     """
 
     device: str
@@ -68,6 +69,7 @@ class Header:
     evidence: Evidence
     cipher_evidence: Evidence
     flags_evidence: Evidence
+    more_ciphers: tuple[tuple[str, Evidence], ...] = ()
 
     @property
     def usable(self) -> tuple[Keyslot, ...]:
@@ -110,10 +112,12 @@ class Facts:
     unread: tuple[Unread, ...] = ()
 
     def header_of(self, mapping: Mapping) -> Header | None:
-        """The header that a mapping was opened by: on the device below it, or anywhere with its UUID."""
-        same = [header for header in self.headers if header.uuid and header.uuid == mapping.uuid]
-        below = [header for header in same or self.headers if header.device == mapping.device]
-        found = [*below, *same]
+        """The header that a mapping was opened by; where the kernel knows its UUID, none with another one."""
+        below = [header for header in self.headers if header.device == mapping.device]
+        if not mapping.uuid:
+            return below[0] if below else None
+        same = [header for header in self.headers if header.uuid == mapping.uuid]
+        found = [*(header for header in below if header in same), *same]
         return found[0] if found else None
 
     def open_as(self, header: Header) -> Iterator[Mapping]:

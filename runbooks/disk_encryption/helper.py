@@ -13,7 +13,7 @@ from runbook.formats import look, unread_findings
 from runbook.model import Evidence, Finding, Verdict
 
 from .check_format import cipher_weak, header_damaged, key_short, luks1, reencrypting
-from .check_keys import backup, key_derivation, keyslots
+from .check_keys import backup, key_derivation, keyslots, tokens
 from .check_mappings import HEADER, discards, header_elsewhere, plain, workqueues
 from .drawing import draw
 from .facts import Facts
@@ -29,6 +29,7 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     luks1,
     keyslots,
     key_short,
+    tokens,
     reencrypting,
     header_elsewhere,
     plain,
@@ -86,8 +87,8 @@ def _healthy(facts: Facts) -> Finding:
         "healthy",
         Verdict.OK,
         f"Nothing is wrong with {names}{more}",
-        "LUKS2, keys derived with Argon2 from every passphrase, a cipher without known weakness, and more than one way "
-        "in. Whether there is a copy of the header no command can see, and without its header the data is lost.",
+        "LUKS2, keys derived with Argon2 but for what tokens open, a cipher without known weakness, and more than "
+        "one way in. Whether there is a copy of the header no command can see, and without it the data is lost.",
         "Keep one, in another place; whoever has it can try the passphrases of that day:\n"
         + "\n".join(backup(header) for header in facts.headers[:3]),
         tuple(header.evidence for header in facts.headers[:6]),

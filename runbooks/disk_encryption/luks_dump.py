@@ -164,10 +164,11 @@ def _luks2(top: _Part, parts: dict[str, list[_Part]], reader: _Reader) -> Header
     for token in parts["Tokens"]:
         for slot in token.keyslots:
             tokens.setdefault(slot, []).append(token.kind)
-    segments = [part for part in parts["Data segments"] if part.kind.startswith("crypt")]
+    live = [part for part in parts["Data segments"] if not part.fields.get("flags", ("", 0))[0].startswith("backup-")]
+    segments = [part for part in live if part.kind.startswith("crypt")]
     slots = tuple(_slot(part, tokens, reader) for part in parts["Keyslots"])
     # A header whose data is still, or again, unencrypted has a segment of another kind.
-    segment = segments[0] if segments else parts["Data segments"][0]
+    segment = segments[0] if segments else [*live, *parts["Data segments"]][0]
     cipher = reader.text(segment, "cipher") if segments else segment.kind
     bits = next((slot.key_bits for slot in slots if slot.opens_data), 0)
     flags = reader.text(top, "Flags")
@@ -188,7 +189,17 @@ def _luks2(top: _Part, parts: dict[str, list[_Part]], reader: _Reader) -> Header
         evidence=reader.evidence(top.fields["Version"][1]),
         cipher_evidence=reader.evidence(segment.fields["cipher"][1] if segments else segment.first),
         flags_evidence=reader.evidence(top.fields["Requirements" if needed else "Flags"][1]),
+        more_ciphers=tuple(
+            (reader.text(part, "cipher") if part in segments else part.kind, reader.evidence(part.first, part.last))
+            for part in live
+            if part is not segment
+        ),
     )
+
+
+def is_sane(rounds: int, memory_kib: int) -> bool:
+    """Whether cryptsetup could have made such a keyslot; it takes no more than 4 GiB of memory."""
+    return 0 < rounds < 1 << 32 and memory_kib <= 4 << 20
 
 
 def _slot(part: _Part, tokens: dict[int, list[str]], reader: _Reader) -> Keyslot:
@@ -205,6 +216,8 @@ def _slot(part: _Part, tokens: dict[int, list[str]], reader: _Reader) -> Keyslot
     else:
         raise reader.refuse(f"the key derivation of {part.title} is unknown: {kdf!r}", part.fields["PBKDF"][1])
     reader.text(part, "Digest ID")
+    if not is_sane(rounds, memory):
+        raise reader.refuse(f"the key derivation of {part.title} makes no sense", part.first)
     return Keyslot(
         number=number,
         kdf=kdf,

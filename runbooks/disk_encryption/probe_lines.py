@@ -11,7 +11,7 @@ from runbook.helpers import Unreadable
 from runbook.model import Evidence
 
 from .facts import Header, Keyslot
-from .luks_dump import SLOTS
+from .luks_dump import SLOTS, is_sane
 
 LUKS = "crypto_LUKS"
 
@@ -125,6 +125,11 @@ def _header(device: str, lines: list[_Line]) -> Header:
         evidence=first.evidence,
         cipher_evidence=segment.evidence,
         flags_evidence=first.evidence,
+        more_ciphers=tuple(
+            (one.text("encryption" if one.text("type") == "crypt" else "type"), one.evidence)
+            for one in segments
+            if one is not segment
+        ),
     )
 
 
@@ -150,6 +155,8 @@ def _keyslot(number: str, line: _Line, tokens: tuple[str, ...]) -> Keyslot:
         rounds, memory, hash_name = line.number("time"), line.number("memory_kib"), ""
     else:
         raise ValueError(f"the key derivation of keyslot {number} is unknown: {name!r}")
+    if not is_sane(rounds, memory):
+        raise ValueError(f"the key derivation of keyslot {number} makes no sense")
     unbound = not line.flag("opens_data")
     return Keyslot(
         place, name, rounds, memory, hash_name, line.number("key_bits"), kind, unbound, tokens, line.evidence

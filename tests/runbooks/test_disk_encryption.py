@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import subprocess
 import sys
@@ -124,7 +125,7 @@ def test_a_keyslot_that_a_tpm_opens_may_have_few_iterations() -> None:
     def enrolled(data: bytes) -> bytes:
         return data.replace(b"\tKeyslot:    31", b"\tKeyslot:    5\n\tKeyslot:    31")
 
-    assert set(codes(edited("keyslots-of-all-kinds", {"header": enrolled}))) == {"healthy"}
+    assert set(codes(edited("keyslots-of-all-kinds", {"header": enrolled}))) == {"healthy", "keyslot-token"}
 
 
 def test_a_device_that_cannot_be_opened_is_known_by_what_is_mounted_from_it() -> None:
@@ -145,6 +146,64 @@ def test_crypttab_says_where_a_header_is() -> None:
     finding = next(finding for finding in run.findings if finding.code == "header-elsewhere")
     assert "/etc/crypttab says that it is /boot/vault.img" in finding.explanation
     assert "--set device=/boot/vault.img" in finding.advice
+
+
+def test_a_device_that_was_formatted_anew_while_it_was_open() -> None:
+    """The key of what is mounted is in the kernel only, and another header under it looks well."""
+    recorded, _ = samples()["luks2-argon2"]
+    (probe,) = [capture.stdout for capture in recorded.captures if capture.step == PROBE]
+    other = probe.replace(b"00000000-0000-4000-8000-000000000001", b"00000000-0000-4000-8000-00000000000f")
+    device = json.loads(other.splitlines()[0])["device"].encode()
+    run = edited("detached", {PROBE: lambda _: other.replace(device, b"/dev/ubda")})
+    (finding,) = [finding for finding in run.findings if finding.code == "header-elsewhere"]
+    assert finding.verdict is CRITICAL
+    assert "formatted anew while it was open" in finding.explanation
+    assert "Do not close it" in finding.advice
+
+
+#: As the kernel's table or a header names it, and what a cryptographer says of it.
+CIPHERS = {
+    "aes-xts-plain64": {},
+    "capi:xts(aes)-plain64": {},
+    "serpent-xts-plain64": {},
+    "xchacha12,aes-adiantum-plain64": {},
+    "aes-xts-plain": {"cipher-weak": WARNING},
+    "aes-cbc-essiv:sha256": {"cipher-weak": WARNING},
+    "capi:cbc(aes)-essiv:sha256": {"cipher-weak": WARNING},
+    "aes-lrw-benbi": {"cipher-weak": WARNING},
+    "aes-cbc-plain64": {"cipher-weak": CRITICAL},
+    "aes-ecb": {"cipher-weak": CRITICAL},
+    "capi:ecb(aes)-null": {"cipher-weak": CRITICAL},
+    "aes-cbc-null": {"cipher-weak": CRITICAL},
+    "AES-CBC-PLAIN": {"cipher-weak": CRITICAL},
+    "des3_ede-cbc-essiv:sha256": {"cipher-weak": CRITICAL},
+    "cipher_null-ecb": {"cipher-weak": CRITICAL},
+    "capi:ecb(cipher_null)-null": {"cipher-weak": CRITICAL},
+    "aes-ctr-plain64": {"cipher-unknown": UNKNOWN},
+    "capi:authenc(hmac(sha256),xts(aes))-random": {"cipher-unknown": UNKNOWN},
+}
+
+
+@pytest.mark.parametrize("cipher", CIPHERS)
+def test_what_is_said_of_a_cipher(cipher: str) -> None:
+    def named(data: bytes) -> bytes:
+        return data.replace(b"aes-ctr-plain64", cipher.encode())
+
+    run = judged("counter-mode") if cipher == "aes-ctr-plain64" else edited("counter-mode", {"one": named})
+    assert {code: verdict for code, verdict in codes(run).items() if code.startswith("cipher")} == CIPHERS[cipher]
+
+
+def test_a_part_of_the_data_that_is_not_encrypted_is_seen() -> None:
+    """LUKS2 may have several segments; cryptsetup makes them while it encrypts in place, and anybody can by hand."""
+
+    def longer(data: bytes) -> bytes:
+        lines = data.replace(b'"segments": ["0"]', b'"segments": ["0", "1"]').splitlines(keepends=True)
+        at = next(number for number, line in enumerate(lines) if b'"segment"' in line)
+        more = {"device": json.loads(lines[at])["device"], "segment": "1", "type": "linear"}
+        return b"".join([*lines[: at + 1], json.dumps(more).encode() + b"\n", *lines[at + 1 :]])
+
+    run = edited("recovery-key", {"one": longer})
+    assert codes(run)["cipher-weak"] is CRITICAL
 
 
 # ------------------------------------------------------------------------------------ the probe, and the two readers
@@ -333,6 +392,60 @@ def test_what_cannot_be_opened_is_told() -> None:
     assert json.loads(probed(Path("/")).splitlines()[0])["error"] == "Is a directory"
 
 
+def test_a_pipe_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (line, end) = probed(tmp_path / "pipe").splitlines()
+    assert json.loads(line)["error"] == "it is neither a device with blocks nor a file"
+    assert end == '{"end": 1}'
+
+
+def _forged(path: Path, edit: Callable[[bytes], bytes], algorithm: bytes = b"sha256") -> None:
+    """Both copies with another text, and a checksum that is right for it."""
+    with path.open("r+b") as file:
+        for offset in (0, 16384):
+            file.seek(offset)
+            head = bytearray(file.read(16384))
+            area = edit(bytes(head[4096:]))[: 16384 - 4096]
+            head[4096:] = area.ljust(16384 - 4096, b"\0")
+            head[72:104] = algorithm.ljust(32, b"\0")
+            head[448:512] = bytes(64)
+            known = algorithm.decode()
+            right = hashlib.new(known, head)
+            total = right.digest(64) if known.startswith("shake") else right.digest()  # type: ignore[call-arg]
+            head[448 : 448 + len(total)] = total
+            file.seek(offset)
+            file.write(head)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"key_size":64', b'"key_size":' + b"9" * 400),
+        (b'"key_size":64', b'"key_size":-64'),
+        (b'"key_size":64', b'"key_size":[]'),
+        (b'"keyslots":{', b'"keyslots":[' + b"[" * 9000),
+        (b'"memory":65536', b'"memory":' + b"7" * 30),
+    ],
+)
+def test_a_header_that_makes_no_sense_is_said_to_make_none(tmp_path: Path, old: bytes, new: bytes) -> None:
+    """Whoever can write to a disk can write this, checksum and all; no device may keep another one from being read."""
+    path = format_(tmp_path / "disk", "--type", "luks2")
+    _forged(path, lambda text: text.replace(old, new))
+    good = format_(tmp_path / "good", "--type", "luks2")
+    unread: list[Unread] = []
+    text = probed(path).replace('{"end": 1}\n', "") + probed(good)
+    headers, ended = part("probe_lines").told(text, PROBE, {}, unread)
+    assert ended
+    assert str(good) in {header.device for header in headers}
+    assert unread or any(header.damaged for header in headers)
+
+
+def test_a_checksum_of_no_fixed_length_is_a_damaged_copy(tmp_path: Path) -> None:
+    path = format_(tmp_path / "disk", "--type", "luks2")
+    _forged(path, lambda text: text, b"shake_128")
+    assert by_probe(path).damaged == ("primary", "secondary")
+
+
 def test_a_device_whose_header_another_one_on_top_shows_is_told_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -410,6 +523,8 @@ def test_a_header_that_is_not_whole_is_never_well(how: str) -> None:
         for place, capture in enumerate(recorded.captures):
             if capture.step not in WHOLE or not capture.stdout:
                 continue
+            if capture.step == "header" and any(other.step == "one" for other in recorded.captures):
+                continue  # The probe says it all, and the text is only for recordings that have nothing else.
             lines = capture.stdout.splitlines(keepends=True)
             for number in range(len(lines)):
                 left = b"".join(lines[:number] if how == "cut" else lines[:number] + lines[number + 1 :])
