@@ -81,9 +81,8 @@ def _few_iterations(header: Header, few: list[Keyslot]) -> Finding:
     return Finding(
         "kdf-weak",
         Verdict.CRITICAL,
-        f"{header.device}: {weakest.rounds} iterations of PBKDF2 in keyslot {weakest.number}"
-        f" (limit: {LEAST_ITERATIONS})"
-        + (f"; also few in {_are([s for s in few if s is not weakest])}" if few[1:] else ""),
+        f"{header.device}: {weakest.rounds} iterations of PBKDF2 in keyslot {weakest.number} (limit: "
+        f"{LEAST_ITERATIONS})" + (f"; also few in {_are([s for s in few if s is not weakest])}" if few[1:] else ""),
         "Between a passphrase and the key there is a computation that makes every guess slow, and this one is nearly "
         f"nothing. {times(weakest)} Only a passphrase that nobody can guess in any case is safe here, such as a random "
         "key file.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import defaultdict
 from collections.abc import Iterator
@@ -28,6 +29,16 @@ LEAST_ITERATIONS = 100_000
 
 def path(facts: Facts, file: str) -> str:
     return f"{facts.path.rstrip('/')}/{file}"
+
+
+def _command(words: tuple[str, ...]) -> str:
+    """In one line, also where a file's name has lines of its own; as shlex.join else."""
+    return " ".join(
+        "$'" + "".join(c if c.isprintable() and c not in "\\'" else f"\\U{ord(c):08x}" for c in word) + "'"
+        if re.search(r"[\x00-\x1f\x7f-\x9f]", word)
+        else shlex.quote(word)
+        for word in words
+    )
 
 
 def home(facts: Facts) -> str:
@@ -90,8 +101,7 @@ def _dsa(found: list[tuple[str, str, int, Evidence]]) -> Iterator[Finding]:
             Verdict.CRITICAL,
             f"DSA: {', '.join(where for where, _ in dsa[:4])}",
             "DSA in ssh has 1024 bits and SHA-1. sshd refuses it since 7.0 unless it is told otherwise, and OpenSSH "
-            "10.0 "
-            "has no code for it any more.",
+            "10.0 has no code for it any more.",
             _new_key(),
             tuple(line for _, line in dsa[:4]),
             (RELEASE_10, NIST),
@@ -114,7 +124,7 @@ def passphrases(facts: Facts) -> Iterator[Finding]:
             "authorized_keys should have `restrict`, `from=` and `command=`.",
             "Give it a passphrase; the key stays the same, and an agent asks for it once a day:\n"
             + "\n".join(
-                change(shlex.join(("ssh-keygen", "-p", "-a", "100", "-f", path(facts, key.file)))) for key in bare[:4]
+                change(_command(("ssh-keygen", "-p", "-a", "100", "-f", path(facts, key.file)))) for key in bare[:4]
             ),
             tuple(key.evidence for key in bare[:4]),
             (KEYGEN,),
@@ -136,7 +146,7 @@ def passphrases(facts: Facts) -> Iterator[Finding]:
 
 
 def _again(facts: Facts, key: PrivateKey) -> str:
-    return change(shlex.join(("ssh-keygen", "-p", "-a", "100", "-f", path(facts, key.file))))
+    return change(_command(("ssh-keygen", "-p", "-a", "100", "-f", path(facts, key.file))))
 
 
 def _quick(key: PrivateKey) -> str:
@@ -147,7 +157,10 @@ def _quick(key: PrivateKey) -> str:
         return f"bcrypt with {key.rounds} rounds (limit: {LEAST_ROUNDS})"
     if key.kdf == "pbkdf2" and key.rounds < LEAST_ITERATIONS:
         return f"PKCS#8 with {key.rounds} iterations of PBKDF2 (limit: {LEAST_ITERATIONS})"
-    return ""
+    return {
+        "pbes1": "PKCS#8 with a key derivation of 1993 (PBES1), made of MD5 or SHA-1",
+        "pkcs12": "PKCS#8 with the key derivation of PKCS#12, which graphics cards are good at",
+    }.get(key.kdf, "")
 
 
 def rights(facts: Facts) -> Iterator[Finding]:
@@ -164,10 +177,9 @@ def rights(facts: Facts) -> Iterator[Finding]:
             Verdict.CRITICAL,
             f"Others may use a private key: {named}",
             "ssh refuses it (“UNPROTECTED PRIVATE KEY FILE”), and rightly: every account of this host that may read "
-            "it could "
-            "have copied it. If this is a host with others on it, the key is no secret any more.",
+            "it could have copied it. If this is a host with others on it, the key is no secret any more.",
             "Take the rights away; if others were here, make a new key instead:\n"
-            + change(shlex.join(("chmod", "600", path(facts, key.file)))),
+            + change(_command(("chmod", "600", path(facts, key.file)))),
             tuple(k.evidence for k in open_[:4]),
             (KEYGEN,),
         )
@@ -178,9 +190,8 @@ def rights(facts: Facts) -> Iterator[Finding]:
             Verdict.WARNING,
             f"Others may {verdict} into {facts.path} ({facts.folder.mode:04o}, limit: 0700)",
             "Who may write into it can put an authorized_keys there and log in as you; so sshd ignores yours then. "
-            "Who may "
-            "only look sees which hosts you know and which keys you have.",
-            "Close it:\n" + change(shlex.join(("chmod", "700", facts.path))),
+            "Who may only look sees which hosts you know and which keys you have.",
+            "Close it:\n" + change(_command(("chmod", "700", facts.path))),
             (Evidence("keys", "stdout", 1, 1),),
             (SSHD,),
         )
@@ -194,12 +205,11 @@ def rights(facts: Facts) -> Iterator[Finding]:
                 Verdict.CRITICAL,
                 f"Others may write to {what}",
                 "Whoever may write there decides who logs in. sshd checks it (StrictModes) and ignores the whole "
-                "file, so no "
-                "key in it works; the log says “bad ownership or modes”.",
+                "file, so no key in it works; the log says “bad ownership or modes”.",
                 "Take the rights away:\n"
-                + change(shlex.join(("chmod", "go-w", path(facts, one.file), facts.path, home(facts))))
+                + change(_command(("chmod", "go-w", path(facts, one.file), facts.path, home(facts))))
                 + "\nand see whose they are:\n"
-                + look(shlex.join(("ls", "-ld", path(facts, one.file), facts.path))),
+                + look(_command(("ls", "-ld", path(facts, one.file), facts.path))),
                 (one.evidence,),
                 (SSHD,),
             )
@@ -219,8 +229,7 @@ def authorized(facts: Facts) -> Iterator[Finding]:
             Verdict.WARNING,
             f"The same key twice: {'; '.join(' and '.join(by_key[key][:3]) for key in twice[:3])}",
             "sshd takes the first line that fits. If you delete that one to lock somebody out, the second lets them "
-            "in; and "
-            "options that stand in the second never apply.",
+            "in; and options that stand in the second never apply.",
             "Keep one of the two, the one with the stricter options.",
             tuple(line for key in twice[:3] for line in lines[key][:3]),
             (SSHD,),
@@ -231,12 +240,12 @@ def authorized(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "authorized-keys-invalid",
             Verdict.WARNING,
-            f"{len(invalid)} line{'s' * (len(invalid) > 1)} without a key that sshd can use; "
-            f"{path(facts, file)}, line {number}: {why}",
+            f"{len(invalid)} line{'s' * (len(invalid) > 1)} without a key that sshd can use; {path(facts, file)}, "
+            f"line {number}: {why}",
             "sshd passes over such a line and says nothing. Often a long line was broken in two by an editor or a "
             "mail.",
             "Look at the line, and paste the key again from its .pub file, in one line:\n"
-            + look(shlex.join(("sed", "-n", f"{number}p", path(facts, file)))),
+            + look(_command(("sed", "-n", f"{number}p", path(facts, file)))),
             tuple(line for *_, line in invalid[:5]),
             (SSHD,),
         )
@@ -251,10 +260,9 @@ def certificates(facts: Facts) -> Iterator[Finding]:
                 Verdict.WARNING,
                 f"{path(facts, one.file)}: its certificate “{one.id}” ended {days} days ago",
                 "No server takes it any more, and ssh offers it first all the same, which counts as one of the "
-                "attempts that "
-                "a server allows.",
+                "attempts that a server allows.",
                 "Have it signed again, or delete it; see what it says:\n"
-                + look(shlex.join(("ssh-keygen", "-L", "-f", path(facts, one.file)))),
+                + look(_command(("ssh-keygen", "-L", "-f", path(facts, one.file)))),
                 (one.evidence,),
                 (KEYGEN,),
             )

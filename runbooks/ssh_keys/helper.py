@@ -51,14 +51,19 @@ def judge(facts: Facts) -> Iterator[Finding]:
             (KEYGEN,),
         )
     elif facts.ended:
-        sshd = " sshd takes keys only, and no root." if facts.settings is not None else ""
+        sshd = (
+            " sshd takes keys only, and no root; what a Match block in its configuration says otherwise, for some "
+            "users or addresses, it does not show."
+            if facts.settings is not None
+            else ""
+        )
         yield Finding(
             "healthy",
             Verdict.OK,
             f"Nothing is wrong with {len(facts.private)} private keys and {len(facts.authorized)} that may log in",
             "Every private key has a passphrase that is slow to guess, and only you can read it; nobody else can "
-            "decide who "
-            f"logs in.{sshd} Whether a passphrase is good, and where copies of the keys are, no command can see.",
+            f"decide who logs in.{sshd} Whether a passphrase is good, and where copies of the keys are, no command can "
+            "see.",
             evidence=(Evidence("keys", "stdout", 1, 1),),
             references=(KEYGEN,),
         )

@@ -31,6 +31,11 @@ def parse(captures: Captures) -> Facts:
         if line.text("error") and line.get("kind") != "authorized" and line.evidence != missing:
             what = line.text("file") or line.text("path")
             unread.append(Unread(f"{what}: {line.text('error')}", line.evidence))
+        if line.get("kind") == "private" and line.get("kdf") == "unknown":
+            reason = (
+                f"{line.text('file')}: its key derivation is unknown, so how quick a passphrase is to guess is, too"
+            )
+            unread.append(Unread(reason, line.evidence))
     good = [line for line in lines if not line.text("error")]
     return Facts(
         path=str(captures.parameters.get("directory", "")),
@@ -140,7 +145,8 @@ def _sized(keys: Iterator[PrivateKey], lines: list[JsonObject]) -> Iterator[Priv
     public = {line.text("file"): line for line in lines if line.get("kind") == "public"}
     for key in keys:
         beside = public.get(f"{key.file}.pub")
-        if (key.type and key.bits) or beside is None:
+        other = beside is not None and key.type and not beside.text("type").startswith(key.type)
+        if (key.type and key.bits) or beside is None or other:
             yield key
         else:
             yield replace(key, type=beside.text("type"), bits=_number(beside, "bits"))
@@ -200,6 +206,9 @@ def _settings(capture: Capture | None, unread: list[Unread]) -> tuple[tuple[str,
         return None
     if capture.exit_code != 0:
         reason = complaint(capture) or Unreadable("`sshd -T` failed and did not say why", capture.step)
+        if b"Missing privilege separation directory" in capture.stderr:
+            said = f"{reason}: sshd was never started here; cure: systemctl start ssh, or mkdir /run/sshd"
+            reason = Unreadable(said, capture.step, reason.evidence.first_line, "stderr")
         unread.append(Unread.because(reason))
         return None
     found = []
@@ -209,7 +218,8 @@ def _settings(capture: Capture | None, unread: list[Unread]) -> tuple[tuple[str,
             found.append((name.lower(), value.strip(), Evidence(capture.step, "stdout", number, number)))
     names = {name for name, _, _ in found}
     needed = {"passwordauthentication", "permitrootlogin", "pubkeyacceptedalgorithms", "permitemptypasswords"}
-    needed |= {"strictmodes", "permituserenvironment", "ignorerhosts"}
+    needed |= {"strictmodes", "permituserenvironment", "ignorerhosts", "pubkeyauthentication", "usepam"}
+    needed |= {"hostbasedauthentication"}
     # Before OpenSSH 8.5 it had another name.
     lost = needed - names - ({"pubkeyacceptedalgorithms"} if "pubkeyacceptedkeytypes" in names else set())
     if lost or not capture.stdout.endswith(b"\n"):

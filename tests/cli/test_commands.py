@@ -168,4 +168,4 @@ def test_a_runbooks_name_alone_is_answered_with_the_command_that_runs_it(talk: B
 
 def test_a_section_without_runbooks_is_told_with_those_there_are(talk: Base) -> None:
     said = talk.call("list", "--section", "storge").stderr
-    assert "no runbooks in section storge; there is network, storage, testing" in said
+    assert "no runbooks in section storge; there is network, security, storage, testing" in said

@@ -227,6 +227,91 @@ def broken(data: bytes, dice: random.Random) -> bytes:
     return bytes(found)
 
 
+#: Settings that are changed from those of `good-keys`, and what has to be said then.
+SETTINGS = {
+    "kbdinteractiveauthentication yes": {"healthy": Verdict.OK},
+    "kbdinteractiveauthentication yes\nusepam yes": {"sshd-password-authentication": Verdict.WARNING},
+    "passwordauthentication yes": {"sshd-password-authentication": Verdict.WARNING},
+    "pubkeyauthentication no": {"sshd-careless": Verdict.CRITICAL},
+    "hostbasedauthentication yes": {"sshd-careless": Verdict.CRITICAL},
+    "ignorerhosts shosts-only": {"sshd-careless": Verdict.CRITICAL},
+    "permituserenvironment LANG,LC_*": {"healthy": Verdict.OK},
+    "permituserenvironment *,!LD_*": {"sshd-careless": Verdict.CRITICAL},
+    "permituserenvironment L*,!LD_*": {"healthy": Verdict.OK},
+    "permitrootlogin without-password": {"sshd-root-login": Verdict.WARNING},
+    "pubkeyacceptedalgorithms ssh-ed25519,ssh-dss-cert-v01@openssh.com": {"sshd-sha1": Verdict.WARNING},
+}
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_what_is_said_of_a_setting(settings: str) -> None:
+    wanted = dict(line.split(" ", 1) for line in settings.splitlines())
+
+    def changed(step: str, data: bytes) -> bytes:
+        if step != "sshd":
+            return data
+        lines = [line.split(" ", 1) for line in data.decode().splitlines()]
+        assert wanted.keys() <= {name for name, *_ in lines}
+        return "".join(f"{name} {wanted.get(name, ''.join(rest))}\n" for name, *rest in lines).encode()
+
+    run = judged("good-keys", changed)
+    assert {finding.code: finding.verdict for finding in run.findings} == SETTINGS[settings]
+
+
+def test_the_advised_setting_is_the_first_that_sshd_reads() -> None:
+    """Of two values sshd takes the first, so the advice has to work where another file already has one."""
+    advice = next(f.advice for f in judged("bad-keys").findings if f.code == "sshd-root-login")
+    assert "tee -a /etc/ssh/sshd_config.d/00-runbook.conf" in advice
+    assert "sshd -T | grep -iE '^(PermitRootLogin) '" in advice
+
+
+@pytest.mark.parametrize(
+    ("scheme", "said"),
+    [
+        (("-v1", "PBE-MD5-DES"), "PBES1"),
+        (("-v1", "PBE-SHA1-3DES"), "PKCS#12"),
+        (("-v2", "aes-256-cbc"), "2048 iterations of PBKDF2"),
+        (("-v2", "aes-256-cbc", "-iter", "200000"), ""),
+        (("-scrypt",), ""),
+    ],
+)
+def test_what_a_passphrase_of_pkcs8_is_worth(folder: Path, tmp_path: Path, scheme: tuple[str, ...], said: str) -> None:
+    """Made by openssl, with text in front of it as PKCS#12 gives it."""
+    place = tmp_path / ".ssh"
+    place.mkdir(mode=0o700)
+    words = ["openssl", "pkcs8", "-topk8", "-in", str(folder / "pkcs8-rsa"), "-passout", "pass:x", *scheme]
+    legacy = ("-provider", "legacy", "-provider", "default") if "PBE-MD5-DES" in scheme else ()
+    made = subprocess.run([*words, *legacy], capture_output=True, check=True).stdout
+    (place / "key").write_bytes(b"Bag Attributes\n    localKeyID: 01\n" + made)
+    (place / "key").chmod(0o600)
+    (place / "bom").write_bytes(b"\xef\xbb\xbf" + (folder / "ed25519").read_bytes())
+    (place / "bom").chmod(0o600)
+    (place / "win.ppk").write_text("PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n")
+    lines = told(place)
+    keys = {line["file"]: line for line in lines if line["kind"] == "private"}
+    assert (keys["bom"]["type"], keys["bom"]["encrypted"]) == ("ssh-ed25519", False)
+    assert "PuTTY" in keys["win.ppk"]["error"]
+    assert keys["key"]["encrypted"] is True
+    printed = "".join(json.dumps(line) + "\n" for line in lines if line.get("file") != "win.ppk").encode()
+    run = judged("good-keys", lambda step, data: printed if step == "keys" else data)
+    weak = [finding.summary for finding in run.findings if finding.code == "kdf-weak"]
+    assert [said in summary for summary in weak] == ([True] if said else [])
+    assert run.verdict is Verdict.WARNING
+
+
+def test_a_file_name_of_several_lines_is_one_command(tmp_path: Path, folder: Path) -> None:
+    place = tmp_path / ".ssh"
+    place.mkdir(mode=0o700)
+    (place / "a\n    rm -rf 'x'").write_bytes((folder / "ed25519").read_bytes())
+    (place / "a\n    rm -rf 'x'").chmod(0o600)
+    printed = "".join(json.dumps(line) + "\n" for line in told(place)).encode()
+    run = judged("good-keys", lambda step, data: printed if step == "keys" else data)
+    advice = next(finding.advice for finding in run.findings if finding.code == "unencrypted-key")
+    (command,) = (line.strip() for line in advice.splitlines() if line.startswith("    "))
+    shown = subprocess.run(["bash", "-c", f"printf %s\\\\n {command}"], capture_output=True, text=True, check=True)
+    assert shown.stdout.endswith("/a\n    rm -rf 'x'\n")
+
+
 @pytest.mark.parametrize("step", ["keys", "sshd"])
 def test_damaged_lines_end_in_facts_or_in_words(step: str) -> None:
     dice = random.Random(step)

@@ -39,12 +39,15 @@ _HEADER = 8192
 Line = dict[str, Any]
 _OPENSSH = b"openssh-key-v1\0"
 _CURVES = {"nistp256": 256, "nistp384": 384, "nistp521": 521}
-_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{0,40}?)PRIVATE KEY-----")
+#: Text may stand in front of PEM: `Bag Attributes` of PKCS#12, or a curve's parameters.
+_BEGIN = re.compile(rb"^(?:\xef\xbb\xbf|[ \t]*)-----BEGIN ([A-Z0-9 ]{0,40}?)PRIVATE KEY-----", re.MULTILINE)
+#: Private keys that OpenSSH has no use for, before ssh-keygen -i or puttygen made them its own.
+_FOREIGN = ((b"PuTTY-User-Key-File-", "PuTTY"), (b"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY", "ssh.com"))
 _KEY = re.compile(
     r"(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-nistp(?:256|384|521)|sk-(?:ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
     r"(?:-cert-v01@openssh\.com)?|[a-z0-9-]{1,40}-cert-v01@openssh\.com|sk-[a-z0-9-]{1,40}-cert-v01@openssh\.com"
 )
-#: Of object identifiers: RSA, elliptic curves and which, Ed25519, PBES2, PBKDF2, scrypt.
+#: Of object identifiers: RSA, elliptic curves and which, Ed25519, PBES2, PBKDF2, PBES1, PKCS#12's own, scrypt.
 _OIDS = {
     "2a864886f70d010101": "ssh-rsa",
     "2a8648ce3d0201": "ecdsa",
@@ -55,6 +58,8 @@ _OIDS = {
     "2b81040023": "521",
     "2a864886f70d01050d": "pbes2",
     "2a864886f70d01050c": "pbkdf2",
+    **{f"2a864886f70d0105{last}": "pbes1" for last in ("01", "03", "04", "06", "0a", "0b")},
+    **{f"2a864886f70d010c010{last}": "pkcs12" for last in range(1, 7)},
     "2b06010401da47040b": "scrypt",
 }
 
@@ -105,9 +110,13 @@ def _file(folder: str, name: str) -> Iterator[Line]:
     with os.fdopen(descriptor, "rb") as file:
         about: Line = {"file": shown, "mode": _mode(found), "uid": found.st_uid}
         head = file.read(_HEADER)
-        if (begin := _BEGIN.match(head.lstrip())) is not None:
-            yield {"kind": "private", **about, **_private(begin[1].decode(), head.lstrip()[begin.end() :])}
+        if not name.startswith(("authorized_keys", "known_hosts")) and (begin := _BEGIN.search(head)) is not None:
+            yield {"kind": "private", **about, **_private(begin[1].decode(), head[begin.end() :])}
             return
+        for start, whose in _FOREIGN:
+            if head.startswith(start):
+                yield {"kind": "private", **about, "error": f"a private key in the format of {whose} is not read here"}
+                return
         if found.st_size > LARGEST_BYTES:
             if name.startswith(("authorized_keys", "known_hosts")):
                 yield {"kind": "file", "file": shown, "error": "it is too large"}
@@ -231,8 +240,9 @@ def _pkcs8(encrypted: bool, header: _Header) -> Line:
     header.der(0x30)
     if encrypted:
         header.der(0x30)
-        if header.oid() != "pbes2":
-            return {"type": "", "encrypted": True, "cipher": "", "kdf": "unknown"}
+        scheme = header.oid()
+        if scheme != "pbes2":
+            return {"type": "", "encrypted": True, "cipher": "", "kdf": scheme or "unknown"}
         header.der(0x30)
         header.der(0x30)
         kdf = header.oid()
