@@ -106,8 +106,11 @@ def _pump(
                 poll.unregister(process)
         session.enforce()
         try:
-            if keyboard is not None and keyboard.fileno() in ready and not _type(keyboard, terminal):
-                poll.unregister(keyboard)
+            if keyboard is not None and keyboard.fileno() in ready:
+                # What is typed may ask for the size, which in a lab is told just before the first key.
+                _resize(terminal.master, keyboard)
+                if not _type(keyboard, terminal):
+                    poll.unregister(keyboard)
             if terminal.master in ready:
                 data = terminal.read()
                 _tell_echo(terminal, keyboard)
