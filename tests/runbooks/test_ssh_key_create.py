@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pytest
@@ -193,7 +194,7 @@ class Shell:
     def undo(self) -> str:
         end = self.begin(f"{self.RUN} --undo --yes")
         while True:
-            asked = [end, "'s password: $", r"\[fingerprint\]\)\? $", "Enter passphrase for key[^\n]*: $"]
+            asked: list[Any] = [end, "'s password: $", r"\[fingerprint\]\)\? $", "Enter passphrase for key[^\n]*: $"]
             found = self.child.expect(asked)
             if not found:
                 return self.child.before or ""

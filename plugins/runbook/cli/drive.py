@@ -100,7 +100,7 @@ def drive(
 
     Unless it is `attended`, nobody is asked for what a step wants to be typed.
     """
-    progress = Progress(plan.commands, arguments.quiet)
+    progress = Progress(plan.commands, arguments.quiet, attended=attended)
     typed = keyboard() if attended else None
 
     def approve(command: Command) -> bool:
