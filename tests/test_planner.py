@@ -185,3 +185,9 @@ def test_a_terminal_has_its_own_size() -> None:
     found = dict(environment(True, {}))
     assert found["TERM"] == "xterm-256color"
     assert "COLUMNS" not in found
+
+
+def test_only_a_step_that_changes_something_has_the_agent() -> None:
+    steps = (Step("a", "a", ("true",)), Step("b", "b", ("true",), effect=Effect.CHANGE))
+    found = plan(Runbook("x", "", "", "", "", "", (), steps), {}, {"SSH_AUTH_SOCK": "/run/agent", "HOME": "/root"})
+    assert [dict(command.environment).get("SSH_AUTH_SOCK") for command in found.commands] == [None, "/run/agent"]

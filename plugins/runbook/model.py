@@ -124,7 +124,8 @@ class Step:
 class Scenario:
     """A lab: a system built by a shell script, healthy or broken on purpose; `commands` are what the script uses.
 
-    `parameters` are values, as a person would give them, that the runbook is run with in there unless told otherwise.
+    `parameters` are values, as a person would give them, that the runbook is run with in there unless told otherwise;
+    `answers` are replies to prompts (regular expressions) that a person would type, for when nobody is there.
     Disks and memory are sizes in bytes, and belong to a kernel lab only.
     """
 
@@ -137,6 +138,7 @@ class Scenario:
     commands: tuple[str, ...] = ()
     expect: tuple[tuple[str, Verdict], ...] = ()
     parameters: tuple[tuple[str, str], ...] = ()
+    answers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

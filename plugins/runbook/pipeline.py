@@ -122,13 +122,20 @@ def perform_in_lab(
 ) -> Generator[Event, None, Run]:
     """Build a lab, run a plan in it, and throw the lab away; what changes the lab needs no approval.
 
-    Raises LabError when the lab cannot be had, and as `perform` does.
+    Without a keyboard the scenario's own answers are given to prompts that the plan has none for. Raises LabError when
+    the lab cannot be had, and as `perform` does.
     """
     # Only here, because whoever runs on this host should not wait for what labs import.
     from runbook.labs.lab import open_lab
 
     # A broken helper is told before a lab is built for it.
     load_helper(plan.runbook)
+    if keyboard is None:
+        commands = (
+            replace(command, answers=(*command.answers, *scenario.answers)) if command.terminal else command
+            for command in plan.commands
+        )
+        plan = replace(plan, commands=tuple(commands))
     with open_lab(plan.runbook, scenario, keyboard=keyboard, note=note, brake=brake) as executor:
         source = Source("lab", scenario.id)
         return (yield from perform(plan, executor, source, approve=lambda _: True, brake=brake, timeout=timeout))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 
 from runbook.errors import ParameterError
-from runbook.model import Command, Plan, Runbook, Step, Value
+from runbook.model import Command, Effect, Plan, Runbook, Step, Value
 from runbook.values import PLACEHOLDER, written
 
 #: The same on every host, so that output is the same too: language, time zone, width; nothing pages, edits or asks.
@@ -33,6 +33,8 @@ _IN_PIPES = {"TERM": "dumb", "COLUMNS": "200", "LINES": "50"}
 _ON_TERMINAL = {"TERM": "xterm-256color"}
 #: What the person's own environment may add: whose configuration a command reads.
 _INHERITED = ("HOME", "USER", "LOGNAME")
+#: And only for steps that change something, which are approved and not confined: the agent that holds their keys.
+_INHERITED_BY_CHANGES = ("SSH_AUTH_SOCK",)
 
 
 def plan(runbook: Runbook, values: Mapping[str, Value], inherited: Mapping[str, str]) -> Plan:
@@ -60,11 +62,15 @@ def environment(terminal: bool, inherited: Mapping[str, str]) -> tuple[tuple[str
 
 
 def _command(step: Step, filler: _Filler, inherited: Mapping[str, str], sandbox_required: bool) -> Command:
+    more = _INHERITED_BY_CHANGES if step.effect is Effect.CHANGE else ()
     return Command(
         step=step.id,
         title=step.title,
         argv=step.argv if step.shell else filler.words(step, step.argv),
-        environment=environment(step.terminal, inherited),
+        environment=(
+            *environment(step.terminal, inherited),
+            *((name, inherited[name]) for name in more if name in inherited),
+        ),
         effect=step.effect,
         needs=step.needs,
         timeout=step.timeout,

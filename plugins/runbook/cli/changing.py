@@ -72,6 +72,10 @@ def resume(arguments: argparse.Namespace, runbook: Runbook, given: dict[str, str
         raise UsageError(f"the last run of {runbook.name}, of {record.when}, has nothing left to do")
     plan = _same(runbook, given, record)
     titles = {command.step: command.title for command in plan.commands}
+    # Their conditions held then, and what they did may be why they do not hold now.
+    begun = (*record.done, *record.begun, *record.failed)
+    commands = (replace(command, when=None) if command.step in begun else command for command in plan.commands)
+    plan = replace(plan, commands=tuple(commands))
     _say(f"going on with the run of {record.when}")
     for word, steps in (("done then", list(record.done)), ("begun then", record.begun)):
         if steps:

@@ -94,10 +94,14 @@ def drive(
     pressed: Interrupts,
     launcher: Launcher | None = None,
     record: Record | None = None,
+    attended: bool = True,
 ) -> Run:
-    """Run one plan on this host, or in the lab that was asked for, and show what happens; `record` is gone on with."""
-    progress = Progress(plan.commands, arguments.quiet)
-    typed = keyboard()
+    """Run one plan on this host, or in the lab that was asked for, and show what happens; `record` is gone on with.
+
+    Unless it is `attended`, nobody is asked for what a step wants to be typed.
+    """
+    progress = Progress(plan.commands, arguments.quiet, attended=attended)
+    typed = keyboard() if attended else None
 
     def approve(command: Command) -> bool:
         if record is not None and command.step in record.done:

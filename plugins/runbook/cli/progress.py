@@ -20,12 +20,14 @@ REDRAW_SECONDS = 0.1
 class Progress:
     """One block of lines redrawn in place on a terminal; elsewhere a plain line as each step ends, in their order."""
 
-    def __init__(self, commands: tuple[Command, ...], quiet: bool, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, commands: tuple[Command, ...], quiet: bool, stream: TextIO | None = None, *, attended: bool = True
+    ) -> None:
         self._stream = stream or sys.stderr
         self._quiet = quiet
         self._live = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._order = [command.step for command in commands]
-        self._terminals = {command.step for command in commands if command.terminal}
+        self._terminals = {command.step for command in commands if command.terminal and attended}
         #: What the interactive command that runs does to the person's screen; there is one at a time.
         self._drawing: Drawn | None = None
         self._begun: dict[str, float] = {}

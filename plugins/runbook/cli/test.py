@@ -109,7 +109,7 @@ def _labs(runbook: Runbook, tally: _Tally, pressed: Interrupts, keep: bool) -> N
 
 def _lab(runbook: Runbook, scenario: Scenario, pressed: Interrupts, runs: list[Run]) -> Iterator[str]:
     quiet = argparse.Namespace(lab=scenario.id, quiet=True, timeout=None, yes=False)
-    runs.append(drive(quiet, prepare_for_lab(runbook, scenario, {}), pressed))
+    runs.append(drive(quiet, prepare_for_lab(runbook, scenario, {}), pressed, attended=False))
     yield from differences(dict(scenario.expect), runs[-1])
 
 

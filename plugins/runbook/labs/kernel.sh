@@ -22,6 +22,9 @@ ip link set lo up
 # There is no udev in here, and LVM would wait for it.
 export DM_DISABLE_UDEV=1
 
+# Where commands look for an agent that holds ssh keys; a scenario may start one there.
+export SSH_AUTH_SOCK=/run/ssh-agent
+
 # In this order: dm-crypt needs encrypted-keys, and that needs the ciphers before it.
 ln -s "/usr/lib/uml/modules/$(uname -r)" /run/modules/lib/modules/
 for module in aes_generic cbc ecb xts essiv hmac sha256_generic sha512_generic encrypted-keys \

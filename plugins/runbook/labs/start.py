@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import runbook
 
 #: What a lab itself may set in the environment of commands, under what the plan says.
-LAB_SETS = ("DM_DISABLE_UDEV", "GLIBC_TUNABLES", "OPENSSL_ia32cap")
+LAB_SETS = ("DM_DISABLE_UDEV", "GLIBC_TUNABLES", "OPENSSL_ia32cap", "SSH_AUTH_SOCK")
 
 
 @dataclass(frozen=True, slots=True)

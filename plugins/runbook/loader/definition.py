@@ -90,6 +90,7 @@ LAB = Record(
         "script": Field(Text(), "The shell script that builds it, in the runbook's folder.", required=True),
         "commands": Field(_COMMANDS, "Commands that its script uses, so that a missing one is told first."),
         "parameters": Field(MapOf(Word()), "Values that the runbook is run with in it, unless told otherwise."),
+        "answers": Field(MapOf(Word()), "What a person would type in it at which prompt, for when nobody is there."),
         "disks": Field(ListOf(Size()), "The sizes of a kernel lab's empty disks."),
         "memory": Field(Size(), "How much memory a kernel lab has; 512M unless told."),
         "expect": Field(MapOf(Choice(VERDICTS), *KEBAB), "The findings it must give, with their verdicts."),
@@ -208,7 +209,8 @@ def _step(found: dict[str, Any]) -> Step:
 
 def _lab(found: dict[str, Any]) -> Scenario:
     expect = tuple((code, Verdict.named(verdict)) for code, verdict in found.get("expect", {}).items())
-    return Scenario(**{**found, "parameters": tuple(found.get("parameters", {}).items()), "expect": expect})
+    pairs = {name: tuple(found.get(name, {}).items()) for name in ("parameters", "answers")}
+    return Scenario(**{**found, **pairs, "expect": expect})
 
 
 def _packages(names: str | dict[str, str]) -> tuple[tuple[str, str], ...]:

@@ -89,6 +89,9 @@ def check(root: Node, folder: str, report: Report) -> None:
         _check_script(_get(lab, "script"), folder, report)
         _check_machine(lab, report)
         _check_values(_get(lab, "parameters"), parameters, report)
+        answers = _get(lab, "answers")
+        for prompt, _ in answers.entries if isinstance(answers, Mapping) else ():
+            _check_regex(prompt, report, data=True)
         _check_codes(_get(lab, "expect"), findings, report)
     for symptom in _items(_get(root, "symptoms")):
         for code in _items(_get(symptom, "means")):
