@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from runbook.formats import change, look
 from runbook.helpers import Captures
-from runbook.model import Capture, Evidence, Finding, Reference, Verdict
+from runbook.model import Capture, Ending, Evidence, Finding, Reference, Verdict
 
 __all__ = ["judge", "parse"]
 
@@ -20,6 +20,8 @@ MAN = "https://man7.org/linux/man-pages/man1/"
 KEYGEN = Reference("ssh-keygen(1)", MAN + "ssh-keygen.1.html")
 SSH = Reference("ssh(1): verifying host keys", MAN + "ssh.1.html")
 SSHD = Reference("sshd(8): authorized_keys", "https://man7.org/linux/man-pages/man8/sshd.8.html")
+#: Each needs the one before it, and the first needs `free`.
+CHAIN = ("create", "copy", "login")
 UNDO = "What was done can be taken back:\n" + change("runbook run ssh-key-create --undo")
 
 
@@ -54,6 +56,7 @@ class Facts:
     agent: Stage | None
     copy: Stage | None
     login: Stage | None
+    not_recorded: str = ""
 
 
 def parse(captures: Captures) -> Facts:
@@ -62,8 +65,20 @@ def parse(captures: Captures) -> Facts:
         file=str(captures.parameters["file"]),
         host=str(captures.parameters["host"]),
         port=int(captures.number("port")),
-        **{step: _stage(captures.ran(step)) for step in ("free", "create", "agent", "copy", "login")},
+        **{step: _stage(captures.ran(step)) for step in ("free", *CHAIN, "agent")},
+        not_recorded=_not_recorded(captures),
     )
+
+
+def _not_recorded(captures: Captures) -> str:
+    """The first step whose turn it was, and of which nothing is there; a run itself leaves none out."""
+    for step, before in zip(CHAIN, ("free", *CHAIN), strict=False):
+        earlier, capture = captures.ran(before), captures.get(step)
+        if earlier is None or not earlier.succeeded:
+            return "" if earlier is not None or before != "free" else before
+        if capture is None or capture.ending is Ending.SKIPPED:
+            return step
+    return ""
 
 
 def _stage(capture: Capture | None) -> Stage | None:
@@ -86,6 +101,12 @@ def judge(facts: Facts) -> Iterator[Finding]:
         yield _not_copied(facts, facts.copy)
     if facts.login is not None:
         yield _login(facts, facts.login)
+    if facts.not_recorded:
+        yield Finding(
+            "unreadable",
+            Verdict.UNKNOWN,
+            f"Nothing is recorded of step {facts.not_recorded}, so it is not known how far it came",
+        )
 
 
 def _exists(facts: Facts, stage: Stage) -> Finding:
