@@ -9,12 +9,12 @@ from functools import cache
 
 import pytest
 
-from runbook.archive import Recording, case_name, of_sample, sample_paths
+from runbook.archive import Recording
 from runbook.catalog import find
-from runbook.loader.sample import load_sample
 from runbook.model import Capture, Run, Runbook, Source, Verdict
 from runbook.pipeline import replay
 from tests.base import rounds
+from tests.recordings import broken, samples_of
 
 ROUNDS = rounds(1_000, 10_000)
 NETLINK = "cpu=0   \tfound=1 invalid=0 insert=0 insert_failed=3 drop=40 early_drop=0 error=0 chaintoolong=0 \n"
@@ -32,11 +32,7 @@ def the_runbook() -> Runbook:
 
 @cache
 def samples() -> dict[str, tuple[Recording, dict[str, Verdict]]]:
-    found = {}
-    for path in sample_paths(the_runbook().folder):
-        sample = load_sample(path, the_runbook())
-        found[case_name(path)] = (of_sample(sample), dict(sample.findings))
-    return found
+    return samples_of(the_runbook())
 
 
 def judged(name: str, **stdout: bytes) -> Run:
@@ -48,16 +44,6 @@ def judged(name: str, **stdout: bytes) -> Run:
 
     captures = tuple(with_it(capture) for capture in recorded.captures)
     return replay(the_runbook(), captures, recorded.parameters, recorded.host, Source("sample", name))
-
-
-def broken(data: bytes, source: random.Random) -> bytes:
-    """Cut short, or with a few bits turned."""
-    if source.random() < 0.5:
-        return data[: source.randrange(len(data) + 1)]
-    found = bytearray(data)
-    for _ in range(source.randint(1, 5)):
-        found[source.randrange(len(found))] ^= 1 << source.randrange(8)
-    return bytes(found)
 
 
 def test_broken_output_is_never_a_traceback_nor_a_wrong_ok() -> None:

@@ -17,16 +17,16 @@ from typing import Any
 
 import pytest
 
-from runbook.archive import Recording, case_name, of_sample, sample_paths
+from runbook.archive import Recording
 from runbook.catalog import find
 from runbook.formats import Unread
 from runbook.helpers import Captures, Unreadable
 from runbook.helpers.loading import _Package
-from runbook.loader.sample import load_sample
 from runbook.model import Capture, Ending, Run, Runbook, Source, Verdict
 from runbook.pipeline import replay
 from runbook.probes import luks_headers
 from tests.base import rounds
+from tests.recordings import samples_of
 
 ROUNDS = rounds(400, 10_000)
 PROBE = "headers"
@@ -50,11 +50,7 @@ def part(name: str) -> ModuleType:
 
 @cache
 def samples() -> dict[str, tuple[Recording, dict[str, Verdict]]]:
-    found = {}
-    for path in sample_paths(the_runbook().folder):
-        sample = load_sample(path, the_runbook())
-        found[case_name(path)] = (of_sample(sample), dict(sample.findings))
-    return found
+    return samples_of(the_runbook())
 
 
 def judged(name: str, captures: tuple[Capture, ...] | None = None) -> Run:

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from runbook.archive import Recording, case_name, of_sample, sample_paths
+from runbook.archive import Recording
 from runbook.catalog import find
-from runbook.loader.sample import load_sample
 from runbook.model import Capture, Ending, Run, Runbook, Source, Verdict
 from runbook.pipeline import replay
 from tests.base import rounds
+from tests.recordings import broken, samples_of
 
 ROUNDS = rounds(1_000, 10_000)
 Line = dict[str, Any]
@@ -29,12 +29,7 @@ def the_runbook() -> Runbook:
 
 @cache
 def samples() -> dict[str, tuple[Recording, dict[str, Verdict]]]:
-    """What each sample recorded, and what it must give."""
-    found = {}
-    for path in sample_paths(the_runbook().folder):
-        sample = load_sample(path, the_runbook())
-        found[case_name(path)] = (of_sample(sample), dict(sample.findings))
-    return found
+    return samples_of(the_runbook())
 
 
 def judged(captures: tuple[Capture, ...], name: str, **parameters: str) -> Run:
@@ -58,16 +53,6 @@ def changed(name: str, change: Callable[[list[Line]], object], **parameters: str
 
 def codes(run: Run) -> dict[str, Verdict]:
     return {finding.code: finding.verdict for finding in run.findings}
-
-
-def broken(data: bytes, source: random.Random) -> bytes:
-    """Cut short, or with a few bits turned."""
-    if source.random() < 0.5:
-        return data[: source.randrange(len(data) + 1)]
-    found = bytearray(data)
-    for _ in range(source.randint(1, 5)):
-        found[source.randrange(len(found))] ^= 1 << source.randrange(8)
-    return bytes(found)
 
 
 def test_broken_output_is_never_a_traceback_nor_a_wrong_ok() -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from runbook.archive import Recording, case_name, of_sample, sample_paths
+from runbook.archive import Recording
 from runbook.catalog import find
-from runbook.loader.sample import load_sample
 from runbook.model import Finding, Run, Runbook, Source, Verdict
 from runbook.pipeline import replay
 from tests.base import rounds
+from tests.recordings import broken, samples_of
 from tests.wire import ACCEPT, ACCEPTED, GET, KEY, REFUSED, Wire
 
 ROUNDS = rounds(1_000, 10_000)
@@ -28,27 +28,13 @@ def the_runbook() -> Runbook:
 
 @cache
 def samples() -> dict[str, tuple[Recording, dict[str, Verdict]]]:
-    found = {}
-    for path in sample_paths(the_runbook().folder):
-        sample = load_sample(path, the_runbook())
-        found[case_name(path)] = (of_sample(sample), dict(sample.findings))
-    return found
+    return samples_of(the_runbook())
 
 
 def judged(name: str, stdout: bytes | None = None) -> Run:
     recorded, _ = samples()[name]
     captures = tuple(capture if stdout is None else replace(capture, stdout=stdout) for capture in recorded.captures)
     return replay(the_runbook(), captures, recorded.parameters, recorded.host, Source("sample", name))
-
-
-def broken(data: bytes, source: random.Random) -> bytes:
-    """Cut short, or with a few bits turned."""
-    if source.random() < 0.5:
-        return data[: source.randrange(len(data) + 1)]
-    found = bytearray(data)
-    for _ in range(source.randint(1, 5)):
-        found[source.randrange(len(found))] ^= 1 << source.randrange(8)
-    return bytes(found)
 
 
 def test_broken_output_is_never_a_traceback_nor_a_wrong_ok() -> None:

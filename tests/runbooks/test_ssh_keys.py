@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from runbook.archive import Recording, case_name, of_sample, sample_paths
+from runbook.archive import Recording
 from runbook.catalog import find
-from runbook.loader.sample import load_sample
 from runbook.model import Run, Runbook, Source, Verdict
 from runbook.pipeline import replay
 from runbook.probes import ssh_keys
 from tests.base import Base, rounds
+from tests.recordings import samples_of
 
 ROUNDS = rounds(300, 10_000)
 SECRET = "correct horse battery"
@@ -207,11 +207,7 @@ def the_runbook() -> Runbook:
 
 @cache
 def samples() -> dict[str, tuple[Recording, dict[str, Verdict]]]:
-    found = {}
-    for path in sample_paths(the_runbook().folder):
-        sample = load_sample(path, the_runbook())
-        found[case_name(path)] = (of_sample(sample), dict(sample.findings))
-    return found
+    return samples_of(the_runbook())
 
 
 def judged(name: str, edit: Callable[[str, bytes], bytes] = lambda step, data: data) -> Run:

@@ -8,12 +8,12 @@ from functools import cache
 
 import pytest
 
-from runbook.archive import Recording, case_name, of_sample, sample_paths
+from runbook.archive import Recording
 from runbook.catalog import find
-from runbook.loader.sample import load_sample
 from runbook.model import Capture, Run, Runbook, Source, Verdict
 from runbook.pipeline import replay
 from tests.base import rounds
+from tests.recordings import broken, samples_of
 
 ROUNDS = rounds(1_000, 10_000)
 
@@ -25,27 +25,12 @@ def the_runbook() -> Runbook:
 
 @cache
 def samples() -> dict[str, tuple[Recording, dict[str, Verdict]]]:
-    """What each sample recorded, and what it must give."""
-    found = {}
-    for path in sample_paths(the_runbook().folder):
-        sample = load_sample(path, the_runbook())
-        found[case_name(path)] = (of_sample(sample), dict(sample.findings))
-    return found
+    return samples_of(the_runbook())
 
 
 def judged(captures: tuple[Capture, ...], name: str) -> Run:
     recorded, _ = samples()[name]
     return replay(the_runbook(), captures, recorded.parameters, recorded.host, Source("sample", name))
-
-
-def broken(data: bytes, source: random.Random) -> bytes:
-    """Cut short, or with a few bits turned."""
-    if source.random() < 0.5:
-        return data[: source.randrange(len(data) + 1)]
-    found = bytearray(data)
-    for _ in range(source.randint(1, 5)):
-        found[source.randrange(len(found))] ^= 1 << source.randrange(8)
-    return bytes(found)
 
 
 def test_broken_output_is_never_a_traceback_nor_a_wrong_ok() -> None:
